@@ -1,0 +1,286 @@
+# SPDX-License-Identifier: LGPL-2.1-only
+#
+# The build. Works in the source tree and, through the two lines that
+# configure writes, outside it; make always runs in the build directory.
+# New sources and tests are found by their place; nothing is listed here:
+#
+#   tools/libxl/**.c                     libxlsnapshot.a
+#   tools/xl/*.c                         xl (main() is in xl.c alone)
+#   tools/tests/snapshot/DIR/test_*.c    one test program each; what else
+#                                        lies in DIR is linked into each
+#   tools/tests/snapshot/DIR/*.t.sh      tests in shell
+#
+# On a machine where configure has not run, `make check` and `make demo` do
+# everything from the packages on; see the first half below.
+
+ifneq ($(origin srcdir),file)
+ifneq ($(origin srcdir),command line)
+srcdir := .
+endif
+endif
+
+.DEFAULT_GOAL := all
+.DELETE_ON_ERROR:
+.SUFFIXES:
+MAKEFLAGS += -r
+
+tests  := $(srcdir)/tools/tests/snapshot
+DEPS   := yes
+NPROC  := $(shell nproc 2>/dev/null || echo 2)
+# Use all processors, unless the caller has said how many.
+JOBS    = $(if $(filter -j%,$(MAKEFLAGS)),,-j$(NPROC))
+RUNS   := demo bench check check-fast check-lab
+
+.PHONY: all help install uninstall clean distclean lib deps-build deps-lab \
+        test-programs $(RUNS)
+
+help:
+	@echo 'make                build xl and xl-snapshot'
+	@echo 'make install        install them and the documents (DESTDIR=, prefix=)'
+	@echo 'make uninstall      remove what install put there'
+	@echo 'make demo           set up what is needed, show a snapshot in a lab'
+	@echo 'make check          set up what is needed, run every test'
+	@echo 'make check-fast     the same without the lab'
+	@echo 'make check-lab      the lab alone: a real Xen host inside QEMU'
+	@echo 'make bench          measure against the stock tools, in the lab'
+	@echo 'make lib            build libxlsnapshot.a alone'
+	@echo 'make test-programs  build the test programs, do not run them'
+	@echo 'make clean          remove what make built, but not the lab'
+	@echo 'make distclean      remove all that was made or downloaded'
+	@echo 'make help           this list'
+	@echo
+	@echo 'Variables: WERROR=1 (warnings are errors), CFLAGS=, LDFLAGS=,'
+	@echo 'V=1 (show commands), VERBOSE=1 (show each claim of a test),'
+	@echo 'SAN=no (tests without sanitizers), DEPS=no (install no packages).'
+
+ifeq ($(wildcard config.mk),)
+# ------------------------------------------------------------------------
+# Not configured.
+
+all lib install uninstall test-programs:
+	@echo 'This tree is not configured. Run:' >&2
+	@echo >&2
+	@echo '    ./autogen.sh && ./configure && make' >&2
+	@echo >&2
+	@echo 'or, as root on Debian, make demo or make check: they do that, and' >&2
+	@echo 'install the packages that are missing. make help: the targets.' >&2
+	@exit 1
+
+$(RUNS): bootstrap
+	@$(MAKE) --no-print-directory $@
+
+.PHONY: bootstrap
+bootstrap:
+ifeq ($(DEPS),yes)
+	@sh $(tests)/deps.sh build
+endif
+	@$(srcdir)/autogen.sh
+	@$(srcdir)/configure --quiet
+
+else
+# ------------------------------------------------------------------------
+# Configured.
+
+include config.mk
+
+ifneq ($(filter-out help clean distclean,$(or $(MAKECMDGOALS),all)),)
+config.mk: $(srcdir)/config.mk.in config.status
+	./config.status config.mk
+	@touch $@
+config.status: $(srcdir)/configure
+	if test -x $@; then ./$@ --recheck; else $(srcdir)/configure; fi
+$(srcdir)/configure: $(srcdir)/configure.ac
+	$(srcdir)/autogen.sh
+	@touch $@
+endif
+
+ifeq ($(V),1)
+say = @:
+Q  :=
+else
+say = @printf '  %-4s %s\n'
+Q  := @
+endif
+
+# ---- flags
+
+WARNINGS := -Wall -Wextra -Wshadow -Wpointer-arith -Wwrite-strings \
+            -Wstrict-prototypes -Wmissing-prototypes -Wold-style-definition \
+            -Wformat=2 -Wvla
+BASE_CPPFLAGS := -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 \
+            -DLIBXL_API_VERSION=0x041400 \
+            -DPACKAGE_VERSION='"$(PACKAGE_VERSION)"' \
+            -DSNAP_STORE_DIR='"$(store_dir)"' \
+            -I$(srcdir)/tools/libxl $(XEN_CFLAGS)
+BASE_CFLAGS := -std=gnu11 $(WARNINGS)
+# Fortification needs the optimizer; without it glibc only warns.
+FORTIFY = $(if $(filter -O -O1 -O2 -O3 -Os -Og -Ofast,$(CFLAGS)), \
+            $(FORTIFY_CPPFLAGS))
+
+# One set of flags for each variant: obj is for users, obj-san for tests.
+flags-obj = $(BASE_CPPFLAGS) $(FORTIFY) $(CPPFLAGS) \
+            $(BASE_CFLAGS) $(HARDEN_CFLAGS) $(CFLAGS)
+flags-obj-san = $(BASE_CPPFLAGS) $(CPPFLAGS) \
+            $(BASE_CFLAGS) -g -O1 -fno-omit-frame-pointer $(SAN_CFLAGS)
+link-obj = $(HARDEN_CFLAGS) $(CFLAGS) $(HARDEN_LDFLAGS) $(LDFLAGS)
+link-obj-san = $(SAN_CFLAGS) -Wl,--as-needed $(LDFLAGS)
+# The tests' variant is always strict; users' compilers may know new warnings.
+werror-obj = $(if $(filter 1 yes,$(WERROR)),-Werror)
+werror-obj-san = -Werror
+
+# ---- what there is
+
+rel = $(patsubst $(srcdir)/%,%,$(wildcard $(addprefix $(srcdir)/,$(1))))
+
+lib_src := $(call rel,tools/libxl/*.c tools/libxl/*/*.c)
+xl_src  := $(call rel,tools/xl/*.c)
+T       := tools/tests/snapshot
+test_all_src := $(filter-out $T/lab/%,$(call rel,$T/*/*.c))
+test_src := $(foreach f,$(test_all_src),$(if $(filter test_%,$(notdir $f)),$f))
+test_aux_src := $(filter-out $(test_src),$(test_all_src))
+test_sh := $(filter-out $T/lab/%,$(call rel,$T/*/*.t.sh))
+docs     := $(call rel,README.md docs/*.md)
+docs_misc := $(call rel,docs/misc/*)
+
+# ---- one variant: its objects, library, program and test programs
+
+# A list is rewritten only when it changes, so that what was built from a
+# source that is gone, or with other flags, is built again.
+define keep_list
+@mkdir -p $(@D)
+@printf '%s\n' $(foreach w,$(1),'$(subst ','\'',$(w))') > $@.new
+@if cmp -s $@.new $@; then rm -f $@.new; else mv -f $@.new $@; fi
+endef
+
+# $(1): directory of objects, $(2): the library, $(3): the program
+define variant
+$(1)/flags: FORCE
+	$$(call keep_list,$$(CC) $$(flags-$(1)) $$(link-$(1)))
+$(1)/lib.list: FORCE
+	$$(call keep_list,$$(lib_src))
+$(1)/xl.list: FORCE
+	$$(call keep_list,$$(xl_src))
+
+$(1)/%.o: $(srcdir)/%.c $(1)/flags
+	$$(say) CC $$@
+	@mkdir -p $$(@D)
+	$(Q)$$(CC) $$(flags-$(1)) $$(werror-$(1)) $$(include) \
+	    -MMD -MP -c -o $$@ $$<
+$(1)/tools/xl/%.o: include = -I$(srcdir)/tools/xl
+$(1)/$T/%.o: include = -I$(srcdir)/$T -I$(srcdir)/tools/xl
+
+$(2): $$(lib_src:%.c=$(1)/%.o) $(1)/lib.list
+	$$(say) AR $$@
+	@rm -f $$@
+	$(Q)$$(AR) rcs $$@ $$(filter %.o,$$^)
+
+$(3): $$(xl_src:%.c=$(1)/%.o) $(2) $(1)/xl.list
+	$$(say) LD $$@
+	$(Q)$$(CC) $$(link-$(1)) -o $$@ $$(filter %.o,$$^) $(2) \
+	    $$(XEN_LIBS) $$(LIBS)
+
+-include $$(patsubst %.c,$(1)/%.d,$$(lib_src) $$(xl_src) $$(test_all_src))
+
+# A test of the command line has xl's objects, all but the one with main().
+$$(foreach t,$$(test_src:%.c=%),$$(eval $$(call test_program,$(1),$(2),$$t)))
+endef
+
+# $(1), $(2) as above, $(3): the test's path without .c
+define test_program
+$(1)/$(3): $(1)/$(3).o \
+    $(patsubst %.c,$(1)/%.o,$(filter $(dir $(3))%,$(test_aux_src))) \
+    $(if $(filter %/cli/,$(dir $(3))),$(patsubst %.c,$(1)/%.o, \
+        $(filter-out tools/xl/xl.c,$(xl_src)))) $(2)
+	$$(say) LD $$@
+	$(Q)$$(CC) $$(link-$(1)) -o $$@ $$(filter %.o,$$^) $(2) \
+	    $$(XEN_LIBS) $$(LIBS)
+endef
+
+$(eval $(call variant,obj,libxlsnapshot.a,xl))
+$(eval $(call variant,obj-san,obj-san/libxlsnapshot.a,obj-san/xl))
+
+# Objects of tests are worth keeping: make would remove them as intermediate.
+.SECONDARY:
+.PHONY: FORCE
+FORCE:
+
+# ---- build
+
+all: lib $(if $(wildcard $(srcdir)/tools/xl/xl.c),xl xl-snapshot)
+lib: libxlsnapshot.a
+
+xl-snapshot: xl
+	$(Q)ln -sf xl $@
+
+# ---- install
+
+install: all
+	$(INSTALL) -d '$(DESTDIR)$(sbindir)' '$(DESTDIR)$(docdir)/misc'
+	$(INSTALL) -m 755 xl '$(DESTDIR)$(sbindir)/xl'
+	ln -sf xl '$(DESTDIR)$(sbindir)/xl-snapshot'
+	$(if $(docs),$(INSTALL) -m 644 $(docs:%='$(srcdir)/%') \
+	    '$(DESTDIR)$(docdir)')
+	$(if $(docs_misc),$(INSTALL) -m 644 $(docs_misc:%='$(srcdir)/%') \
+	    '$(DESTDIR)$(docdir)/misc')
+
+uninstall:
+	rm -f '$(DESTDIR)$(sbindir)/xl' '$(DESTDIR)$(sbindir)/xl-snapshot'
+	rm -f $(foreach f,$(notdir $(docs)),'$(DESTDIR)$(docdir)/$f')
+	rm -f $(foreach f,$(notdir $(docs_misc)),'$(DESTDIR)$(docdir)/misc/$f')
+	-rmdir '$(DESTDIR)$(docdir)/misc' '$(DESTDIR)$(docdir)' 2>/dev/null
+
+# ---- tests
+
+# Test programs are of the sanitizers' variant where there is one.
+SAN := $(if $(strip $(SAN_CFLAGS)),yes,no)
+testobj := $(if $(filter yes,$(SAN)),obj-san,obj)
+test_bin := $(test_src:%.c=$(testobj)/%)
+
+test-programs: $(test_bin)
+
+check_env = VERBOSE='$(filter-out 0 no,$(VERBOSE))' \
+            BUILD='$(CURDIR)' SRC='$(abspath $(srcdir))' SAN='$(SAN)' \
+            CC='$(CC)' LAB_DIR='$(CURDIR)/lab' LAB_BIN='$(CURDIR)'
+
+deps-build deps-lab:
+ifeq ($(DEPS),yes)
+	@sh $(tests)/deps.sh $(@:deps-%=%)
+endif
+
+check: deps-lab
+	@$(MAKE) --no-print-directory $(JOBS) WERROR=1 all test-programs
+	@$(check_env) sh $(tests)/check.sh fast lab -- $(test_bin) \
+	    $(test_sh:%='$(abspath $(srcdir))/%')
+
+check-fast: deps-build
+	@$(MAKE) --no-print-directory $(JOBS) WERROR=1 all test-programs
+	@$(check_env) sh $(tests)/check.sh fast -- $(test_bin) \
+	    $(test_sh:%='$(abspath $(srcdir))/%')
+
+check-lab: deps-lab
+	@$(MAKE) --no-print-directory $(JOBS) WERROR=1 all
+	@$(check_env) sh $(tests)/check.sh lab --
+
+demo: deps-lab
+	@$(MAKE) --no-print-directory $(JOBS) all
+	@$(check_env) bash $(tests)/lab/demo.sh
+
+bench: deps-lab
+	@$(MAKE) --no-print-directory $(JOBS) all
+	@$(check_env) bash $(tests)/lab/bench-host.sh
+
+endif
+
+# ------------------------------------------------------------------------
+# In either state.
+
+clean:
+	rm -rf obj obj-san
+	rm -f libxlsnapshot.a xl xl-snapshot
+
+# What autogen.sh made goes only with the tree it was made in.
+distclean: clean
+	rm -rf lab
+	rm -f config.mk config.status config.log
+	@if test '$(srcdir)' = .; then rm -rf autom4te.cache configure; \
+	else rm -f Makefile; fi
