@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: LGPL-2.1-only */
+/*
+ * Reading facts about a running domain from Xen, xenstore, QEMU and the file
+ * system; and the quick second look while it stands still.
+ */
+#ifndef SNAP_FACTS_READ_H
+#define SNAP_FACTS_READ_H
+
+#include "host/worker.h"
+#include "plan/facts.h"
+
+#define SNAP_QMP_TIMEOUT_MS 30000
+
+/* The QMP socket we use: xentop's, not libxl's own. malloc'd. */
+char *snap_facts_qmp_path(uint32_t domid);
+
+/*
+ * Read everything about a domain. That QEMU does not answer, or an image is
+ * gone, is a fact (qmp_error, have_id), not a failure. *qmp (may be NULL)
+ * gets the open connection when there is one; the caller closes it.
+ */
+int snap_facts_read(struct snap_ctx *sc, struct snap_xen *x,
+                    struct snap_worker *w, uint32_t domid,
+                    struct snap_facts *out, struct snap_qmp **qmp);
+
+/*
+ * Look again at what may have changed under us: same domain, same vbds and
+ * params, same stored configuration, same QEMU roots, nobody new on the
+ * images. ERROR_FAIL names the first difference. qmp may be NULL when the
+ * domain has no QEMU.
+ */
+int snap_facts_recheck(struct snap_ctx *sc, struct snap_xen *x,
+                       struct snap_worker *w, struct snap_qmp *qmp,
+                       const struct snap_facts *f);
+
+#endif

@@ -1,0 +1,234 @@
+/* SPDX-License-Identifier: LGPL-2.1-only */
+/*
+ * The guardian process and the rescue of a domain.  The pipe carries one byte
+ * a phase: 'S' a suspend is asked for, 'R' the domain was resumed, 'Q' quit.
+ * The end of the pipe without a 'Q' is our death.
+ */
+#include "host/guardian.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/wait.h>
+
+#include "host/run.h"
+#include "host/worker.h"
+
+#define RESUME_TIMEOUT_MS 90000
+
+struct snap_guardian {
+    pid_t pid;
+    int pipe;
+};
+
+/* ---- rescue -------------------------------------------------------------------- */
+
+static int resume(struct snap_ctx *sc, struct snap_xen *x, uint32_t domid)
+{
+    AUTO_WORKER struct snap_worker *w = NULL;
+    struct snap_dominfo dom;
+    int rc, tries;
+
+    rc = snap_worker_start(sc, -1, &w);
+    if (rc) return rc;
+    rc = snap_worker_call(w, SNAP_WORKER_RESUME, domid, 0, NULL, 0,
+                          RESUME_TIMEOUT_MS, "resuming the domain", NULL);
+    if (rc) return rc;
+    for (tries = 0; tries < 100; tries++) {
+        bool still;
+
+        if (snap_xen_domain(x, domid, &dom)) return 0;
+        still = dom.suspended;
+        snap_dominfo_dispose(&dom);
+        if (!still) return 0;
+        poll(NULL, 0, 20);
+    }
+    return snap_fail(sc, ERROR_FAIL, "domain %u was resumed but still stands "
+                     "suspended", domid);
+}
+
+static void log_dirty_off(struct snap_ctx *sc, uint32_t domid)
+{
+    AUTO_WORKER struct snap_worker *w = NULL;
+
+    if (snap_worker_start(sc, -1, &w)
+        || snap_worker_call(w, SNAP_WORKER_LOG_DIRTY_OFF, domid, 0, NULL, 0,
+                            10000, "switching log-dirty mode off", NULL)) {
+        snap_log(sc, SNAP_LOG_DETAIL, "%s", sc->message);
+        snap_clear(sc);
+    }
+}
+
+/* Does the domain stand suspended? negative: it is gone. */
+static int stands(struct snap_xen *x, uint32_t domid, const char *uuid)
+{
+    struct snap_dominfo dom;
+    int answer;
+
+    if (snap_xen_domain(x, domid, &dom)) return -1;
+    if (uuid && strcmp(dom.uuid, uuid))
+        answer = -1;
+    else
+        answer = dom.suspended;
+    snap_dominfo_dispose(&dom);
+    return answer;
+}
+
+int snap_rescue(struct snap_ctx *sc, struct snap_xen *x, uint32_t domid,
+                const char *uuid, bool live, int wait_ms, bool *resumed)
+{
+    int64_t deadline = snap_now_ms() + wait_ms;
+    int standing = stands(x, domid, uuid);
+    bool withdrawn = false;
+    int rc = 0;
+
+    *resumed = false;
+    if (standing < 0) return 0;
+    if (!standing) {
+        rc = snap_xen_withdraw_suspend(x, domid);
+        if (rc < 0) return rc;
+        withdrawn = rc == 0;
+    }
+    /* The guest may have answered just before; and one that answered will
+     * suspend in its own time. */
+    while (!standing && (withdrawn ? false : snap_left_ms(deadline) > 0)) {
+        poll(NULL, 0, 100);
+        standing = stands(x, domid, uuid);
+        if (standing < 0) return 0;
+    }
+    if (standing > 0) {
+        rc = resume(sc, x, domid);
+        *resumed = !rc;
+    } else {
+        rc = withdrawn || !wait_ms ? 0 : 1;
+    }
+    if (live && rc >= 0) log_dirty_off(sc, domid);
+    return rc;
+}
+
+/* ---- the process ----------------------------------------------------------------- */
+
+static void end_worker(int pgid)
+{
+    int tries;
+
+    if (pgid <= 0) return;
+    for (tries = 0; tries < 200; tries++) {
+        if (kill(-pgid, SIGKILL)) return;   /* ESRCH: all gone */
+        poll(NULL, 0, 10);
+    }
+}
+
+static void act_on_death(const struct snap_guardian_charge *c, bool asked)
+{
+    struct snap_ctx sc = SNAP_CTX_INIT;
+    AUTO_XEN struct snap_xen *x = NULL;
+    bool resumed;
+    int tries;
+
+    end_worker(c->worker_pgid);
+    /* QEMU may be slow to answer: an HVM domain cannot run without it. */
+    for (tries = 0; asked && tries < 20; tries++) {
+        snap_clear(&sc);
+        if (!x && snap_xen_open(&sc, &x)) {
+            poll(NULL, 0, 1000);
+            continue;
+        }
+        if (snap_rescue(&sc, x, c->domid, c->uuid, c->live,
+                        SNAP_RESCUE_WAIT_MS, &resumed) >= 0)
+            break;
+        poll(NULL, 0, 1000);
+    }
+    snap_monitor_release(&c->monitor);
+}
+
+static void guardian_main(int in, const struct snap_guardian_charge *c)
+{
+    struct sigaction ign = { .sa_handler = SIG_IGN };
+    int keep[2] = { in, c->lock_fd };
+    bool asked = false;
+    char phase;
+    ssize_t n;
+
+    setsid();
+    snap_run_clean_signals();
+    sigaction(SIGINT, &ign, NULL);
+    sigaction(SIGTERM, &ign, NULL);
+    sigaction(SIGHUP, &ign, NULL);
+    sigaction(SIGPIPE, &ign, NULL);
+    snap_run_close_fds(keep, c->lock_fd >= 0 ? 2 : 1);
+    for (;;) {
+        n = read(in, &phase, 1);
+        if (n < 0 && errno == EINTR) continue;
+        if (n <= 0) break;
+        if (phase == 'Q') _exit(0);
+        asked = phase == 'S';
+    }
+    act_on_death(c, asked);
+    _exit(0);
+}
+
+int snap_guardian_start(struct snap_ctx *sc,
+                        const struct snap_guardian_charge *charge,
+                        struct snap_guardian **out)
+{
+    struct snap_guardian *g = snap_zalloc(sizeof(*g));
+    int fds[2], err;
+
+    *out = NULL;
+    if (pipe2(fds, O_CLOEXEC)) {
+        free(g);
+        return snap_fail_errno(sc, errno, "cannot start the guardian");
+    }
+    g->pid = fork();
+    if (!g->pid) {
+        close(fds[1]);
+        guardian_main(fds[0], charge);
+    }
+    err = errno;
+    close(fds[0]);
+    g->pipe = fds[1];
+    if (g->pid < 0) {
+        close(fds[1]);
+        free(g);
+        return snap_fail_errno(sc, err, "cannot start the guardian");
+    }
+    *out = g;
+    return 0;
+}
+
+static void say(struct snap_guardian *g, char phase)
+{
+    if (!g) return;
+    while (write(g->pipe, &phase, 1) < 0 && errno == EINTR)
+        continue;
+}
+
+void snap_guardian_asked(struct snap_guardian *g)
+{
+    say(g, 'S');
+}
+
+void snap_guardian_resumed(struct snap_guardian *g)
+{
+    say(g, 'R');
+}
+
+void snap_guardian_end(struct snap_guardian *g)
+{
+    if (!g) return;
+    say(g, 'Q');
+    close(g->pipe);
+    while (waitpid(g->pid, NULL, 0) < 0 && errno == EINTR)
+        continue;
+    free(g);
+}
+
+void snap_guardian_leave(struct snap_guardian *g)
+{
+    if (!g) return;
+    close(g->pipe);
+    free(g);
+}

@@ -1,0 +1,251 @@
+/* SPDX-License-Identifier: LGPL-2.1-only */
+/*
+ * The journal file is its own lock, so that a lock can neither be stale nor
+ * outlive its journal: the kernel drops a flock with its last descriptor.
+ */
+#include "host/journal.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+
+#include "host/fs.h"
+
+#define JOURNAL_SUFFIX ".journal"
+#define JOURNAL_MAX_BYTES (16u << 20)
+
+char *snap_journal_path(const char *domain_name)
+{
+    AUTO_FREE char *encoded = snap_fs_encode_name(domain_name);
+
+    return snap_printf("%s/%s%s", SNAP_JOURNAL_DIR, encoded, JOURNAL_SUFFIX);
+}
+
+/* ---- the lock --------------------------------------------------------------- */
+
+/* Who holds the flock on this inode, from /proc/locks; 0 when unknown. */
+static int lock_holder(int fd)
+{
+    FILE *f = fopen("/proc/locks", "re");
+    char line[256];
+    struct stat st;
+    int holder = 0;
+
+    if (!f) return 0;
+    if (fstat(fd, &st)) st.st_ino = 0;
+    while (fgets(line, sizeof(line), f)) {
+        unsigned long long ino;
+        unsigned maj, min;
+        int pid;
+
+        if (sscanf(line, "%*s FLOCK %*s %*s %d %x:%x:%llu", &pid, &maj, &min,
+                   &ino) == 4 && ino == st.st_ino)
+            holder = pid;
+    }
+    fclose(f);
+    return holder;
+}
+
+static int fail_held(struct snap_ctx *sc, int fd, const char *domain_name,
+                     int timeout_ms)
+{
+    int pid = lock_holder(fd);
+    char path[64], comm[64] = "";
+    AUTO_CLOSE int cfd = -1;
+
+    if (pid <= 0)
+        return snap_fail(sc, ERROR_LOCK_FAIL, "domain '%s': another snapshot "
+                         "command works on it and did not end within %d s",
+                         domain_name, timeout_ms / 1000);
+    snprintf(path, sizeof(path), "/proc/%d/comm", pid);
+    cfd = open(path, O_RDONLY | O_CLOEXEC);
+    if (cfd >= 0) {
+        ssize_t n = read(cfd, comm, sizeof(comm) - 1);
+
+        if (n > 0) comm[n - 1] = 0;
+    }
+    return snap_fail(sc, ERROR_LOCK_FAIL, "domain '%s': another snapshot "
+                     "command works on it (process %d, %s) and did not end "
+                     "within %d s; wait for it or give --lock-timeout",
+                     domain_name, pid, *comm ? comm : "gone",
+                     timeout_ms / 1000);
+}
+
+static int flock_until(int fd, int64_t deadline)
+{
+    while (flock(fd, LOCK_EX | LOCK_NB)) {
+        int left = snap_left_ms(deadline);
+
+        if (errno != EWOULDBLOCK && errno != EINTR) return -1;
+        if (!left) return 1;
+        poll(NULL, 0, left < 50 ? left : 50);
+    }
+    return 0;
+}
+
+/* The name still leads to what we locked? (the last user removes the file) */
+static bool still_named(int fd, const char *path)
+{
+    struct stat a, b;
+
+    return !fstat(fd, &a) && !lstat(path, &b) && a.st_ino == b.st_ino
+           && a.st_dev == b.st_dev;
+}
+
+int snap_journal_lock(struct snap_ctx *sc, const char *domain_name,
+                      int timeout_ms, struct snap_journal *j)
+{
+    int64_t deadline = snap_now_ms() + timeout_ms;
+    struct stat st;
+    int rc;
+
+    memset(j, 0, sizeof(*j));
+    j->fd = -1;
+    rc = snap_fs_make_dir(sc, SNAP_JOURNAL_DIR);
+    if (rc) return rc;
+    j->path = snap_journal_path(domain_name);
+    do {
+        if (j->fd >= 0) close(j->fd);
+        j->fd = open(j->path, O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC
+                     | O_NOFOLLOW, 0600);
+        if (j->fd < 0) {
+            rc = snap_fail_errno(sc, errno, "cannot open the journal '%s'",
+                                 j->path);
+            goto fail;
+        }
+        if (flock_until(j->fd, deadline)) {
+            rc = fail_held(sc, j->fd, domain_name, timeout_ms);
+            goto fail;
+        }
+    } while (!still_named(j->fd, j->path));
+    if (fstat(j->fd, &st)) {
+        rc = snap_fail_errno(sc, errno, "journal '%s'", j->path);
+        goto fail;
+    }
+    j->open = st.st_size > 0;
+    return 0;
+
+fail:
+    if (j->fd >= 0) close(j->fd);
+    free(j->path);
+    memset(j, 0, sizeof(*j));
+    j->fd = -1;
+    return rc;
+}
+
+void snap_journal_unlock(struct snap_journal *j)
+{
+    struct stat st;
+
+    if (j->fd < 0 || !j->path) return;
+    if (!j->open && !fstat(j->fd, &st) && !st.st_size) unlink(j->path);
+    close(j->fd);
+    free(j->path);
+    memset(j, 0, sizeof(*j));
+    j->fd = -1;
+}
+
+/* ---- the content -------------------------------------------------------------- */
+
+int snap_journal_add(struct snap_ctx *sc, struct snap_journal *j,
+                     const struct snap_json *line, bool sync)
+{
+    AUTO_FREE char *json = snap_json_print(line);
+    AUTO_FREE char *text = snap_printf("%s\n", json);
+    size_t len = strlen(text);
+
+    /* One write: a reader sees the line whole or torn at the end. */
+    if (write(j->fd, text, len) != (ssize_t)len)
+        return snap_fail_errno(sc, errno ? errno : ENOSPC,
+                               "cannot write the journal '%s'", j->path);
+    j->open = true;
+    if (!sync) return 0;
+    j->syncs++;
+    if (fdatasync(j->fd))
+        return snap_fail_errno(sc, errno, "cannot sync the journal '%s'",
+                               j->path);
+    return 0;
+}
+
+int snap_journal_close(struct snap_ctx *sc, struct snap_journal *j)
+{
+    if (ftruncate(j->fd, 0) || fdatasync(j->fd))
+        return snap_fail_errno(sc, errno, "cannot empty the journal '%s'",
+                               j->path);
+    j->open = false;
+    return 0;
+}
+
+static int load_fd(struct snap_ctx *sc, int fd, const char *path,
+                   struct snap_json **lines)
+{
+    AUTO_FREE char *buf = NULL;
+    AUTO_JSON struct snap_json *all = snap_json_new_array();
+    struct stat st;
+    char *p, *nl;
+    ssize_t n;
+
+    if (fstat(fd, &st) || st.st_size > JOURNAL_MAX_BYTES)
+        return snap_fail(sc, ERROR_INVAL, "journal '%s' cannot be read",
+                         path);
+    buf = snap_zalloc(st.st_size + 1);
+    n = pread(fd, buf, st.st_size, 0);
+    if (n < 0) return snap_fail_errno(sc, errno, "journal '%s'", path);
+    buf[n] = 0;
+    for (p = buf; (nl = strchr(p, '\n')); p = nl + 1) {
+        struct snap_json *j;
+        int rc = snap_json_parse(sc, path, p, nl - p, &j);
+
+        if (rc) return rc;
+        snap_json_append(all, j);
+    }
+    *lines = all;
+    all = NULL;
+    return 0;
+}
+
+int snap_journal_load(struct snap_ctx *sc, const struct snap_journal *j,
+                      struct snap_json **lines)
+{
+    return load_fd(sc, j->fd, j->path, lines);
+}
+
+static void list_one(struct snap_ctx *sc, const char *file,
+                     struct snap_strings *domains)
+{
+    AUTO_FREE char *path = snap_printf("%s/%s", SNAP_JOURNAL_DIR, file);
+    AUTO_CLOSE int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW
+                             | O_NONBLOCK);
+    AUTO_JSON struct snap_json *lines = NULL;
+    const char *name;
+
+    if (fd < 0 || load_fd(sc, fd, path, &lines)) {
+        snap_clear(sc);
+        return;
+    }
+    name = snap_json_get_str(snap_json_at(lines, 0), "domain");
+    if (name) snap_strings_add(domains, name);
+}
+
+int snap_journal_list(struct snap_ctx *sc, struct snap_strings *domains)
+{
+    DIR *d = opendir(SNAP_JOURNAL_DIR);
+    struct dirent *e;
+
+    memset(domains, 0, sizeof(*domains));
+    if (!d) return 0;
+    while ((e = readdir(d))) {
+        size_t n = strlen(e->d_name), s = strlen(JOURNAL_SUFFIX);
+
+        if (n > s && !strcmp(e->d_name + n - s, JOURNAL_SUFFIX))
+            list_one(sc, e->d_name, domains);
+    }
+    closedir(d);
+    return 0;
+}

@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: LGPL-2.1-only */
+/*
+ * The lock and the journal of a domain: one file,
+ * <dir>/<encoded domain name>.journal, locked with flock for as long as an
+ * operation runs.  Empty or absent: nothing was interrupted.  JSON lines: a
+ * head, every step of the plan, then "intend" and "done" marks, each synced
+ * before the act it speaks of.
+ */
+#ifndef SNAP_JOURNAL_H
+#define SNAP_JOURNAL_H
+
+#include "format/json.h"
+
+#define SNAP_JOURNAL_DIR "/var/lib/xen/snapshots/.journal"
+
+struct snap_journal {
+    int fd;                 /* locked; close-on-exec */
+    char *path;
+    bool open;              /* it has content that somebody must finish */
+    unsigned syncs;
+};
+
+/* The directory: SNAP_JOURNAL_DIR, whatever the store is. */
+char *snap_journal_path(const char *domain_name);
+
+/*
+ * Take the domain's lock, waiting up to timeout_ms, then ERROR_LOCK_FAIL
+ * naming the process that holds it. j->open says whether an interrupted
+ * operation's journal is in there.
+ */
+int snap_journal_lock(struct snap_ctx *sc, const char *domain_name,
+                      int timeout_ms, struct snap_journal *j);
+/* Unlock; removes the file when nothing is open. */
+void snap_journal_unlock(struct snap_journal *j);
+
+/* Add one JSON object as a line; sync: fsync before returning. */
+int snap_journal_add(struct snap_ctx *sc, struct snap_journal *j,
+                     const struct snap_json *line, bool sync);
+/* The operation is over: empty the file. */
+int snap_journal_close(struct snap_ctx *sc, struct snap_journal *j);
+/* All lines as an array; a torn last line is left out. */
+int snap_journal_load(struct snap_ctx *sc, const struct snap_journal *j,
+                      struct snap_json **lines);
+/* Names of domains (decoded from the heads) that have an open journal. */
+int snap_journal_list(struct snap_ctx *sc, struct snap_strings *domains);
+
+#endif

@@ -1,0 +1,334 @@
+/* SPDX-License-Identifier: LGPL-2.1-only */
+/*
+ * Finding, holding and ending xl's monitor.  The wait line is logged by
+ * create_domain() of xl (tools/xl/xl_vmcontrol.c, Xen 4.17); the log is
+ * /var/log/xen/xl-<name>.log, appended to by every start of that domain, so
+ * only the last wait line counts, and only for the pid that it names.
+ */
+#include "host/monitor.h"
+
+#include <ctype.h>
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+
+#define LOG_TAIL_BYTES 16384
+
+void snap_monitor_dispose(struct snap_monitor *m)
+{
+    free(m->log);
+    memset(m, 0, sizeof(*m));
+}
+
+/* ---- processes ------------------------------------------------------------ */
+
+static ssize_t read_small(const char *path, char *buf, size_t cap)
+{
+    AUTO_CLOSE int fd = open(path, O_RDONLY | O_CLOEXEC);
+    ssize_t n;
+
+    if (fd < 0) return -1;
+    n = read(fd, buf, cap - 1);
+    if (n >= 0) buf[n] = 0;
+    return n;
+}
+
+uint64_t snap_process_start_time(int pid, char *state)
+{
+    char path[64], buf[2048];
+    unsigned long long start = 0;
+    char *p, st = 0;
+
+    snprintf(path, sizeof(path), "/proc/%d/stat", pid);
+    if (read_small(path, buf, sizeof(buf)) <= 0) return 0;
+    p = strrchr(buf, ')');      /* the name may hold anything */
+    if (!p) return 0;
+    if (sscanf(p + 1, " %c %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s "
+               "%*s %*s %*s %*s %*s %*s %llu", &st, &start) != 2)
+        return 0;
+    if (state) *state = st;
+    return start;
+}
+
+/* One with this start time, and not a zombie. */
+static bool process_is(int pid, uint64_t start_time)
+{
+    char state = 0;
+    uint64_t start = snap_process_start_time(pid, &state);
+
+    return start && start == start_time && state != 'Z' && state != 'X';
+}
+
+int snap_process_wait_gone(int pid, uint64_t start_time, int timeout_ms)
+{
+    int64_t deadline = snap_now_ms() + timeout_ms;
+    AUTO_CLOSE int pidfd = syscall(SYS_pidfd_open, pid, 0);
+
+    if (!process_is(pid, start_time)) return 0;
+    while (process_is(pid, start_time)) {
+        struct pollfd p = { .fd = pidfd, .events = POLLIN };
+        int left = snap_left_ms(deadline);
+
+        if (!left) return ERROR_TIMEDOUT;
+        poll(&p, pidfd >= 0, left < 50 ? left : 50);
+    }
+    return 0;
+}
+
+bool snap_monitor_alive(const struct snap_monitor *m)
+{
+    return m->pid && process_is(m->pid, m->start_time);
+}
+
+/* ---- the log ---------------------------------------------------------------- */
+
+static const char *find_last(const char *buf, size_t len, const char *word)
+{
+    const char *last = NULL, *p = buf;
+
+    while ((p = memmem(p, len - (p - buf), word, strlen(word)))) {
+        last = p;
+        p++;
+    }
+    return last;
+}
+
+/* A line "Waiting for domain NAME (domid N) to die [pid P]"; NAME may hold
+ * anything, so read it from the right. */
+static long parse_wait_line(const char *line, size_t len, long *pid)
+{
+    AUTO_FREE char *text = snap_strndup(line, len);
+    const char *mark = NULL, *p = text;
+    long domid;
+
+    while ((p = strstr(p, " (domid ")))
+        mark = p++;
+    if (!mark || sscanf(mark, " (domid %ld) to die [pid %ld]", &domid, pid)
+                 != 2)
+        return -1;
+    return domid;
+}
+
+long snap_monitor_log_domid(const char *tail, size_t len, long *pid)
+{
+    const char *line = find_last(tail, len, "Waiting for domain ");
+    const char *end;
+
+    if (!line) return -1;
+    end = memchr(line, '\n', len - (line - tail));
+    if (!end) end = tail + len;
+    return parse_wait_line(line, end - line, pid);
+}
+
+static char *log_tail(const char *path, size_t *len)
+{
+    AUTO_CLOSE int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    AUTO_FREE char *buf = NULL;
+    char *out;
+    struct stat st;
+    off_t from;
+    ssize_t n;
+
+    if (fd < 0 || fstat(fd, &st) || !S_ISREG(st.st_mode)) return NULL;
+    buf = snap_zalloc(LOG_TAIL_BYTES);
+    from = st.st_size > LOG_TAIL_BYTES ? st.st_size - LOG_TAIL_BYTES : 0;
+    n = pread(fd, buf, LOG_TAIL_BYTES, from);
+    if (n < 0) return NULL;
+    *len = n;
+    out = buf;
+    buf = NULL;
+    return out;
+}
+
+/* The path of an xl log on descriptor 1 of a process, or false. */
+static bool stdout_is_xl_log(int pid, char *path, size_t cap)
+{
+    char link[64];
+    const char *base;
+    ssize_t n;
+
+    snprintf(link, sizeof(link), "/proc/%d/fd/1", pid);
+    n = readlink(link, path, cap - 1);
+    if (n <= 0) return false;
+    path[n] = 0;
+    base = strrchr(path, '/');
+    return base && !strncmp(base, "/xl-", 4) && n > 4
+           && !strcmp(path + n - 4, ".log");
+}
+
+static bool comm_is_xl(int pid)
+{
+    char path[64], comm[64];
+
+    snprintf(path, sizeof(path), "/proc/%d/comm", pid);
+    return read_small(path, comm, sizeof(comm)) > 0 && !strcmp(comm, "xl\n");
+}
+
+/* Calls visit for every process that could be a monitor; stops when it says
+ * so and returns that pid. */
+static int each_monitor(bool (*visit)(int pid, const char *log, void *arg),
+                        void *arg)
+{
+    DIR *proc = opendir("/proc");
+    struct dirent *e;
+    int found = 0;
+
+    if (!proc) return 0;
+    while (!found && (e = readdir(proc))) {
+        char path[PATH_MAX];
+        int pid = atoi(e->d_name);
+
+        if (pid <= 0 || pid == getpid()) continue;
+        if (!comm_is_xl(pid) || !stdout_is_xl_log(pid, path, sizeof(path)))
+            continue;
+        if (visit(pid, path, arg)) found = pid;
+    }
+    closedir(proc);
+    return found;
+}
+
+struct by_domid {
+    uint32_t domid;
+    char *log;
+};
+
+static bool waits_for_domid(int pid, const char *log, void *arg)
+{
+    struct by_domid *want = arg;
+    size_t len = 0;
+    AUTO_FREE char *tail = log_tail(log, &len);
+    long of_pid = -1;
+
+    if (!tail) return false;
+    if (snap_monitor_log_domid(tail, len, &of_pid) != (long)want->domid
+        || of_pid != pid)
+        return false;
+    want->log = snap_strdup(log);
+    return true;
+}
+
+int snap_monitor_find(struct snap_ctx *sc, uint32_t domid,
+                      struct snap_monitor *out)
+{
+    struct by_domid want = { .domid = domid };
+
+    (void)sc;
+    memset(out, 0, sizeof(*out));
+    out->pid = each_monitor(waits_for_domid, &want);
+    out->log = want.log;
+    if (out->pid) {
+        out->start_time = snap_process_start_time(out->pid, NULL);
+        if (!out->start_time) snap_monitor_dispose(out);
+    }
+    return 0;
+}
+
+/* A log whose last words are about ending or restarting the domain. */
+static bool stands_between(int pid, const char *log, void *arg)
+{
+    const char *want_log = arg;
+    size_t len = 0;
+    AUTO_FREE char *tail = NULL;
+    const char *wait, *done;
+    const char *base = strrchr(log, '/');
+
+    (void)pid;
+    if (!base || strcmp(base + 1, want_log)) return false;
+    tail = log_tail(log, &len);
+    if (!tail) return false;
+    wait = find_last(tail, len, "Waiting for domain ");
+    done = find_last(tail, len, "Done. Rebooting now");
+    return done && (!wait || done > wait);
+}
+
+int snap_monitor_between(struct snap_ctx *sc, const char *domain_name)
+{
+    AUTO_FREE char *log = snap_printf("xl-%s.log", domain_name);
+
+    (void)sc;
+    return each_monitor(stands_between, log);
+}
+
+/* ---- holding ----------------------------------------------------------------- */
+
+/* Is there a lock of this process in /proc/locks? "1: POSIX ADVISORY WRITE
+ * 812 fe:00:131 0 EOF" */
+static bool owns_lock(int pid)
+{
+    FILE *f = fopen("/proc/locks", "re");
+    char line[256];
+    bool owns = false;
+
+    if (!f) return false;
+    while (fgets(line, sizeof(line), f)) {
+        int owner = -1;
+
+        if (strstr(line, "->")) continue;       /* only waits */
+        if (sscanf(line, "%*s %*s %*s %*s %d", &owner) == 1 && owner == pid)
+            owns = true;
+    }
+    fclose(f);
+    return owns;
+}
+
+static bool wait_state(const struct snap_monitor *m, const char *states,
+                       int timeout_ms)
+{
+    int64_t deadline = snap_now_ms() + timeout_ms;
+
+    for (;;) {
+        char state = 0;
+
+        if (snap_process_start_time(m->pid, &state) != m->start_time)
+            return false;
+        if (strchr(states, state)) return true;
+        if (!snap_left_ms(deadline)) return false;
+        poll(NULL, 0, 1);
+    }
+}
+
+int snap_monitor_hold(struct snap_ctx *sc, const struct snap_monitor *m,
+                      int timeout_ms)
+{
+    int64_t deadline = snap_now_ms() + timeout_ms;
+
+    if (!m->pid) return 0;
+    while (snap_monitor_alive(m)) {
+        if (wait_state(m, "S", 20) && !owns_lock(m->pid)) {
+            kill(m->pid, SIGSTOP);
+            /* It may have taken a lock between the look and the stop. */
+            if (wait_state(m, "T", 1000) && !owns_lock(m->pid)) return 0;
+            kill(m->pid, SIGCONT);
+        }
+        if (!snap_left_ms(deadline))
+            return snap_fail(sc, ERROR_TIMEDOUT, "xl's monitor of the domain "
+                             "(pid %d) is busy and cannot be held: try again "
+                             "when no other xl command runs", m->pid);
+        poll(NULL, 0, 10);
+    }
+    return snap_fail(sc, ERROR_FAIL, "xl's monitor of the domain (pid %d) "
+                     "ended just now: is the domain shutting down?", m->pid);
+}
+
+void snap_monitor_release(const struct snap_monitor *m)
+{
+    if (snap_monitor_alive(m)) kill(m->pid, SIGCONT);
+}
+
+int snap_monitor_end(struct snap_ctx *sc, const struct snap_monitor *m,
+                     int timeout_ms)
+{
+    if (!snap_monitor_alive(m)) return 0;
+    kill(m->pid, SIGKILL);
+    if (snap_process_wait_gone(m->pid, m->start_time, timeout_ms))
+        return snap_fail(sc, ERROR_TIMEDOUT, "xl's monitor (pid %d) does not "
+                         "end", m->pid);
+    return 0;
+}

@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: LGPL-2.1-only */
+/*
+ * The door to Xen for reading: libxl calls that answer at once, and xenstore.
+ * Whatever can wait (suspend, resume, destroy, retrieving a configuration) is
+ * the worker's.  The few xenstore writes of a snapshot are here too.
+ */
+#ifndef SNAP_XEN_H
+#define SNAP_XEN_H
+
+#include "snap_internal.h"
+
+struct xs_handle;
+
+struct snap_xen {
+    struct snap_ctx *sc;
+    libxl_ctx *ctx;
+    struct xs_handle *xs;
+    struct xentoollog_logger *lg;
+    char *last_log;         /* the last error line that libxl logged */
+};
+
+/* "must be root in dom0 of a running Xen" when it cannot. */
+int snap_xen_open(struct snap_ctx *sc, struct snap_xen **out);
+void snap_xen_close(struct snap_xen *x);            /* NULL is fine */
+static inline void snap_auto_xen(struct snap_xen **x) { snap_xen_close(*x); }
+#define AUTO_XEN __attribute__((cleanup(snap_auto_xen)))
+
+/* Make the logger that keeps the last error line; for the worker too. */
+struct xentoollog_logger *snap_xen_logger(struct snap_ctx *sc,
+                                          char **last_line);
+
+struct snap_dominfo {
+    uint32_t domid;
+    char *name, *uuid;
+    bool paused, shutdown, dying, suspended;
+    int shutdown_reason;
+    uint64_t current_kb, max_kb;
+    const char *type;       /* "pv", "pvh", "hvm" */
+};
+void snap_dominfo_dispose(struct snap_dominfo *i);
+/* ERROR_DOMAIN_NOTFOUND without a message when there is none. */
+int snap_xen_domain(struct snap_xen *x, uint32_t domid,
+                    struct snap_dominfo *out);
+/* name, number or uuid. ERROR_DOMAIN_NOTFOUND without a message. */
+int snap_xen_find(struct snap_xen *x, const char *text, uint32_t *domid);
+
+/* xenstore; NULL when it is not there. malloc'd. */
+char *snap_xen_read(struct snap_xen *x, const char *fmt, ...)
+    SNAP_PRINTF(2, 3);
+/* Names in a directory; empty when it is not there. */
+void snap_xen_dir(struct snap_xen *x, struct snap_strings *out,
+                  const char *fmt, ...) SNAP_PRINTF(3, 4);
+
+/* A vbd as the toolstack has it in xenstore and as libxl reports it. */
+struct snap_vbd {
+    int devid;
+    char *vdev;             /* xvda */
+    char *backend;          /* "qdisk", "vbd" (phy), "vbd3", ... */
+    uint32_t backend_domid;
+    char *backend_path;     /* xenstore */
+    char *params;           /* "qcow2:/path" or a path */
+    char *mode;             /* "w", "r" */
+    char *device_type;      /* "disk", "cdrom" */
+    int backend_state, frontend_state;      /* 4: connected */
+};
+struct snap_vbds {
+    struct snap_vbd *data;
+    size_t len;
+};
+void snap_vbds_dispose(struct snap_vbds *v);
+int snap_xen_vbds(struct snap_xen *x, uint32_t domid, struct snap_vbds *out);
+/* The path part of params ("qcow2:/p" -> "/p"); points into it. */
+const char *snap_vbd_path(const char *params);
+
+/* Every disk of every domain, in any state, named in xenstore. */
+struct snap_claim {
+    uint32_t domid;
+    char *domain;           /* its name, or "?" */
+    char *vdev;
+    char *path;
+};
+struct snap_claims {
+    struct snap_claim *data;
+    size_t len;
+};
+void snap_claims_dispose(struct snap_claims *c);
+int snap_xen_claims(struct snap_xen *x, struct snap_claims *out);
+
+/*
+ * Point both copies of `params` of one vbd at another image, in one xenstore
+ * transaction; only if they now say old_params (else ERROR_FAIL), or already
+ * say new_params.
+ */
+int snap_xen_set_params(struct snap_xen *x, uint32_t domid, int devid,
+                        const char *backend_path, const char *old_params,
+                        const char *new_params);
+
+/* Withdraw an unanswered suspend request: 0 withdrawn, 1 none was pending. */
+int snap_xen_withdraw_suspend(struct snap_xen *x, uint32_t domid);
+
+/*
+ * Watch a domain's suspend request from before it is made, to know later
+ * whether it ever was: a guest that answered one suspends in its own time.
+ * was_asked says true when it cannot tell (a guest with a suspend event
+ * channel is asked another way).
+ */
+void snap_xen_watch_suspend(struct snap_xen *x, uint32_t domid);
+bool snap_xen_suspend_was_asked(struct snap_xen *x, uint32_t domid);
+
+struct snap_host {
+    char *xen_version;      /* "4.17.7" */
+    int xen_major, xen_minor;
+    bool pv_log_dirty;      /* live save of PV is possible */
+    bool hap;
+    bool dom0_balloons;     /* no dom0_mem= on Xen's command line */
+    uint64_t free_kb;
+};
+void snap_host_dispose(struct snap_host *h);
+int snap_xen_host(struct snap_xen *x, struct snap_host *out);
+
+#endif
