@@ -1,0 +1,225 @@
+/* SPDX-License-Identifier: LGPL-2.1-only */
+/*
+ * libxlsnapshot: snapshots of Xen domains, memory and disks at one instant.
+ *
+ * This is the interface of the library: mechanism only.  Callers give
+ * explicit paths; where snapshots are stored, how they are named by default
+ * and what the user typed is the caller's policy (tools/xl).
+ *
+ * Every function returns 0, or a negative libxl error code with a message in
+ * the context (libxl_snapshot_error): what, which, why, what to do.
+ * libxl_snapshot_outcome then says what that means for the user's domain.
+ * The library never prints.  Strings in results belong to the result.
+ *
+ * One context is used by one thread at a time, for one operation; allocate a
+ * new one for the next.  The process must be root in dom0.  It forks; children
+ * are reaped by pid, so the caller must not reap with waitpid(-1).
+ */
+#ifndef LIBXL_SNAPSHOT_H
+#define LIBXL_SNAPSHOT_H
+
+#include "snap_internal.h"
+#include "format/manifest.h"
+
+typedef struct snap_ctx libxl_snapshot_ctx;
+typedef struct snap_manifest libxl_snapshot_manifest;
+
+typedef struct {
+    void *arg;
+    /* One line of text, without a newline. May be NULL. */
+    void (*log)(void *arg, enum snap_log_level level, const char *text);
+    /* About ten times a second during long work. May be NULL. */
+    void (*progress)(void *arg, const struct snap_progress *progress);
+} libxl_snapshot_callbacks;
+
+/* `callbacks` is copied, may be NULL. Since 0.1. */
+libxl_snapshot_ctx *libxl_snapshot_ctx_alloc(const libxl_snapshot_callbacks
+                                             *callbacks);
+void libxl_snapshot_ctx_free(libxl_snapshot_ctx *ctx);
+/* The first error of the operation, or NULL. */
+const char *libxl_snapshot_error(const libxl_snapshot_ctx *ctx);
+/* The exact command that finishes or mends what is not whole, or NULL. */
+const char *libxl_snapshot_hint(const libxl_snapshot_ctx *ctx);
+/* Async-signal-safe: ask the running operation to undo itself and end. */
+void libxl_snapshot_cancel(libxl_snapshot_ctx *ctx);
+
+/* What a finished call means for the domain; the exit statuses of xl. */
+typedef enum {
+    LIBXL_SNAPSHOT_DONE = 0,
+    LIBXL_SNAPSHOT_REFUSED = 1,     /* nothing was touched */
+    LIBXL_SNAPSHOT_UNDONE = 3,      /* failed; all is as before */
+    LIBXL_SNAPSHOT_NOT_WHOLE = 4,   /* the hint says how to finish */
+} libxl_snapshot_outcome_t;
+libxl_snapshot_outcome_t
+libxl_snapshot_outcome(const libxl_snapshot_ctx *ctx);
+
+/*
+ * Find a running domain by name, number or uuid. *domid and *name (malloc'd,
+ * the caller's) when found; ERROR_DOMAIN_NOTFOUND when there is none (no
+ * message then is an error for revert: the domain may be off).
+ */
+int libxl_snapshot_find_domain(libxl_snapshot_ctx *ctx, const char *domain,
+                               uint32_t *domid, char **name);
+
+/* ---- create ---------------------------------------------------------- */
+
+typedef enum {
+    LIBXL_SNAPSHOT_DISK_AUTO,       /* internal where it can, else external */
+    LIBXL_SNAPSHOT_DISK_INTERNAL,
+    LIBXL_SNAPSHOT_DISK_EXTERNAL,
+    LIBXL_SNAPSHOT_DISK_EXCLUDE,
+} libxl_snapshot_disk_kind;
+
+typedef struct {
+    const char *vdev;
+    libxl_snapshot_disk_kind kind;
+    const char *format;     /* of a new overlay: NULL or "qcow2" */
+    const char *target;     /* absolute path of a new overlay, NULL: ask the
+                             * overlay_path callback */
+} libxl_snapshot_disk;
+
+typedef struct {
+    uint32_t domid;
+    const char *name;           /* valid (snap_name_valid) */
+    const char *description;    /* NULL: none */
+    const char *directory;      /* absolute; made by create, must not exist */
+    const char *current_path;   /* the hint file to update; NULL: none */
+    const char *parent;         /* name of the parent snapshot; NULL */
+    libxl_snapshot_disk_kind default_kind;
+    const libxl_snapshot_disk *disks;   /* for some vdevs */
+    size_t ndisks;
+    /* Where an overlay on `image` (a real path) goes; malloc'd, or NULL for
+     * "no place": the disk is refused with that reason. */
+    char *(*overlay_path)(void *arg, const char *vdev, const char *image);
+    void *overlay_arg;
+    bool live;                  /* memory is written while the guest runs */
+    bool leave_paused;
+    bool protect;               /* immutable flag on frozen bases */
+    bool dry_run;
+    int lock_timeout_ms;
+    const char *stock_xl;       /* for hints and revert: path of stock xl */
+} libxl_snapshot_create_params;
+
+typedef struct {
+    char *plan;                 /* the steps as text, one a line */
+    char *directory;
+    uint32_t domid;             /* after revert: of the new domain */
+    int64_t pause_ms;           /* suspend asked for .. resumed */
+    int64_t still_ms;           /* suspend returned .. resumed */
+    uint64_t memory_bytes;
+    struct snap_strings advice; /* disk= entries for the user's xl.cfg */
+    struct snap_strings left;   /* files kept on purpose: "path (N bytes): …"*/
+    struct snap_strings notes;  /* left-out disks and other remarks */
+    libxl_snapshot_manifest manifest;
+} libxl_snapshot_result;
+void libxl_snapshot_result_dispose(libxl_snapshot_result *result);
+
+/*
+ * Snapshot a running domain: memory and disks.  See docs/design.md for the
+ * order of events.  On success the directory holds a sealed snapshot and the
+ * domain runs (or is paused) under the same domid.
+ */
+int libxl_snapshot_create(libxl_snapshot_ctx *ctx,
+                          const libxl_snapshot_create_params *params,
+                          libxl_snapshot_result *result);
+
+/* ---- reading --------------------------------------------------------- */
+
+typedef struct {
+    char *directory;            /* where the manifest is, absolute; NULL for
+                                 * a hand-written set */
+    libxl_snapshot_manifest manifest;
+} libxl_snapshot_set;
+void libxl_snapshot_set_dispose(libxl_snapshot_set *set);
+
+/* Read a snapshot: `path` is its directory or its manifest. */
+int libxl_snapshot_load(libxl_snapshot_ctx *ctx, const char *path,
+                        libxl_snapshot_set *set);
+
+/* ---- revert ---------------------------------------------------------- */
+
+typedef enum {
+    LIBXL_SNAPSHOT_STATE_AS_SAVED,
+    LIBXL_SNAPSHOT_STATE_RUNNING,
+    LIBXL_SNAPSHOT_STATE_PAUSED,
+} libxl_snapshot_state;
+
+typedef struct {
+    const char *domain_name;
+    /* A loaded snapshot, or a hand-written set: disks then may lack image,
+     * format and identity (taken from the memory image's configuration). */
+    const libxl_snapshot_set *set;
+    const char *domain_config;  /* path of a user's xl.cfg, or NULL */
+    const char *current_path;
+    const char *const *exclude; /* vdevs accepted as changed (partial) */
+    size_t nexclude;
+    /* Snapshots known to the caller: what they name as a frozen base is not
+     * written, a copy is. */
+    const libxl_snapshot_set *others;
+    size_t nothers;
+    /* Where the new overlay (or the copy of a shared image) goes. */
+    char *(*overlay_path)(void *arg, const char *vdev, const char *image);
+    void *overlay_arg;
+    libxl_snapshot_state state;
+    bool force;                 /* over doubts about identity only */
+    bool protect;
+    bool dry_run;
+    int lock_timeout_ms;
+    const char *stock_xl;       /* absolute path */
+    const char *retry_command;  /* the user's command, for the hint */
+} libxl_snapshot_revert_params;
+
+int libxl_snapshot_revert(libxl_snapshot_ctx *ctx,
+                          const libxl_snapshot_revert_params *params,
+                          libxl_snapshot_result *result);
+
+/* ---- delete, check, recover ------------------------------------------ */
+
+typedef struct {
+    const char *domain_name;
+    const libxl_snapshot_set *set;
+    const char *current_path;
+    /* The other snapshots in the same store directory, to find dependents. */
+    const libxl_snapshot_set *others;
+    size_t nothers;
+    bool dry_run;
+    int lock_timeout_ms;
+} libxl_snapshot_delete_params;
+
+/* Snapshots with internal disks only: drops the tags (QMP when the domain
+ * runs, qemu-img when nobody has the image open), then the directory. */
+int libxl_snapshot_delete(libxl_snapshot_ctx *ctx,
+                          const libxl_snapshot_delete_params *params,
+                          libxl_snapshot_result *result);
+
+typedef struct {
+    char *vdev, *path, *format, *backend;
+    bool writable;
+    bool ignored;               /* read-only, CD-ROM, empty: not part of it */
+    char *internal_reason;      /* NULL: an internal snapshot can be made */
+    char *external_reason;      /* NULL: an external one can */
+} libxl_snapshot_disk_report;
+
+typedef struct {
+    char *name, *uuid, *type;
+    uint32_t domid;
+    struct snap_strings reasons;    /* why the domain cannot; empty: it can */
+    char *live_reason;              /* NULL: --live is possible */
+    libxl_snapshot_disk_report *disks;
+    size_t ndisks;
+} libxl_snapshot_report;
+void libxl_snapshot_report_dispose(libxl_snapshot_report *report);
+
+/* Can this domain be snapshotted? Reads only. 0 with a report even when the
+ * answer is no. */
+int libxl_snapshot_check(libxl_snapshot_ctx *ctx, uint32_t domid,
+                         libxl_snapshot_report *report);
+
+/* By hand what the guardian does: resume a domain that an interrupted create
+ * left suspended, and let its monitor go on. `domain_name` or NULL for every
+ * domain with a journal. What was done is in result->notes. */
+int libxl_snapshot_recover(libxl_snapshot_ctx *ctx, const char *domain_name,
+                           bool dry_run, int lock_timeout_ms,
+                           libxl_snapshot_result *result);
+
+#endif

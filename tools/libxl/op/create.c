@@ -1,0 +1,278 @@
+/* SPDX-License-Identifier: LGPL-2.1-only */
+/*
+ * snapshot-create: lock, facts, plan, act, result.
+ */
+#include <errno.h>
+#include <libgen.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "format/memimage.h"
+#include "op/op.h"
+
+/* Everything a run owns, so that there is one place to give it back. */
+struct create {
+    struct snap_ctx *sc;
+    const libxl_snapshot_create_params *p;
+    struct snap_xen *xen;
+    struct snap_journal journal;
+    struct snap_facts facts;
+    struct snap_disk_choice *choices;
+    struct snap_plan plan;
+    struct snap_qmp *qmp;
+    struct snap_create_request req;
+    struct snap_disk_wish *wishes;
+    char *header;
+    size_t header_len;
+};
+
+static void create_dispose(struct create *c)
+{
+    snap_disk_choices_dispose(c->choices, c->facts.ndisks);
+    snap_plan_dispose(&c->plan);
+    snap_facts_dispose(&c->facts);
+    snap_qmp_close(c->qmp);
+    snap_journal_unlock(&c->journal);
+    snap_xen_close(c->xen);
+    free(c->wishes);
+    free(c->header);
+}
+
+static void make_request(struct create *c)
+{
+    const libxl_snapshot_create_params *p = c->p;
+    size_t i;
+
+    c->wishes = snap_zalloc((p->ndisks + 1) * sizeof(*c->wishes));
+    for (i = 0; i < p->ndisks; i++) {
+        c->wishes[i].vdev = p->disks[i].vdev;
+        c->wishes[i].kind = p->disks[i].kind;
+        c->wishes[i].format = p->disks[i].format;
+        c->wishes[i].target = p->disks[i].target;
+    }
+    c->req = (struct snap_create_request) {
+        .name = p->name, .directory = p->directory,
+        .current_path = p->current_path, .default_kind = p->default_kind,
+        .wishes = c->wishes, .nwishes = p->ndisks,
+        .overlay_path = p->overlay_path, .overlay_arg = p->overlay_arg,
+        .live = p->live, .leave_paused = p->leave_paused,
+        .protect = p->protect,
+    };
+}
+
+/* ---- before anything is touched ---------------------------------------------- */
+
+static int check_overlay(struct snap_ctx *sc, const struct snap_disk_choice *c)
+{
+    AUTO_FREE char *copy = snap_strdup(c->overlay);
+    struct stat st;
+
+    if (!lstat(c->overlay, &st))
+        return snap_fail(sc, ERROR_INVAL, "disk '%s': the overlay's path "
+                         "'%s' is taken; give another target= or remove "
+                         "that file", c->disk->vdev, c->overlay);
+    if (stat(dirname(copy), &st) || !S_ISDIR(st.st_mode))
+        return snap_fail(sc, ERROR_INVAL, "disk '%s': the directory of the "
+                         "overlay '%s' does not exist", c->disk->vdev,
+                         c->overlay);
+    return 0;
+}
+
+static int preflight(struct create *c)
+{
+    AUTO_FREE char *copy = snap_strdup(c->p->directory);
+    char *parent;
+    struct stat st;
+    size_t i;
+    int rc;
+
+    if (c->p->directory[0] != '/')
+        return snap_fail(c->sc, ERROR_INVAL, "the snapshot directory '%s' "
+                         "must be an absolute path", c->p->directory);
+    if (!lstat(c->p->directory, &st))
+        return snap_fail(c->sc, ERROR_INVAL, "'%s' exists: the name '%s' is "
+                         "in use; choose another name, or --path another "
+                         "directory", c->p->directory, c->p->name);
+    for (i = 0; i < c->facts.ndisks; i++) {
+        if (!c->choices[i].overlay) continue;
+        rc = check_overlay(c->sc, &c->choices[i]);
+        if (rc) return rc;
+    }
+    if (c->p->dry_run) return 0;
+    parent = dirname(copy);
+    if (!stat(parent, &st) && S_ISDIR(st.st_mode)) return 0;
+    return snap_fs_make_dir(c->sc, parent);
+}
+
+/* An external disk stands in the memory image as its frozen base, read-only,
+ * so that `xl restore` of that file by hand cannot write a base. */
+static int make_header(struct create *c)
+{
+    AUTO_JSON struct snap_json *tree = NULL;
+    AUTO_FREE char *json = NULL;
+    size_t i;
+    int rc;
+
+    rc = snap_json_parse(c->sc, "libxl's configuration",
+                         c->facts.config_json, strlen(c->facts.config_json),
+                         &tree);
+    for (i = 0; !rc && i < c->facts.ndisks; i++) {
+        if (!c->choices[i].driver || !c->choices[i].driver->external)
+            continue;
+        rc = snap_domconfig_set_disk(c->sc, tree, c->choices[i].disk->vdev,
+                                     c->choices[i].disk->path,
+                                     c->choices[i].disk->format, false);
+    }
+    if (rc) return rc;
+    json = snap_json_print(tree);
+    return snap_memimage_header(c->sc, json, &c->header, &c->header_len);
+}
+
+/* ---- the manifest -------------------------------------------------------------- */
+
+static void manifest_disk(struct create *c, const struct snap_disk_choice *ch,
+                          struct snap_manifest *m)
+{
+    const struct snap_facts_disk *d = ch->disk;
+    struct snap_manifest_disk *md = snap_manifest_add_disk(m);
+    bool external = ch->driver->external;
+
+    md->vdev = snap_strdup(d->vdev);
+    md->type = external ? SNAP_DISK_EXTERNAL : SNAP_DISK_INTERNAL;
+    md->image = snap_strdup(d->id.real);
+    md->format = snap_strdup(d->format);
+    md->parent = snap_spec_print(d->vdev, d->format, !external, d->id.real);
+    md->child = external
+        ? snap_spec_print(d->vdev, "qcow2", true, ch->overlay)
+        : snap_strdup(md->parent);
+    md->overlay = snap_strdup(ch->overlay);
+    if (!external) md->tag = snap_strdup(c->p->name);
+    if (d->chain.len)
+        md->virtual_size_bytes = d->chain.data[0].virtual_size_bytes;
+    md->dev = d->id.dev;
+    md->ino = d->id.ino;
+    md->size_bytes = d->id.size_bytes;
+    md->mtime_ns = d->id.mtime_ns;
+}
+
+static void make_manifest(struct create *c, struct snap_manifest *m)
+{
+    size_t i;
+
+    m->name = snap_strdup(c->p->name);
+    m->description = snap_strdup(c->p->description);
+    m->created = snap_op_utc();
+    m->domain_name = snap_strdup(c->facts.dom.name);
+    m->domain_uuid = snap_strdup(c->facts.dom.uuid);
+    m->domain_type = snap_strdup(c->facts.dom.type);
+    m->domain_state = snap_strdup("running");
+    m->parent = snap_strdup(c->p->parent);
+    m->live = c->p->live;
+    m->tool_version = snap_strdup(PACKAGE_VERSION);
+    m->xen_version = snap_strdup(c->facts.host.xen_version);
+    m->qemu_version = snap_strdup(c->facts.qemu_version);
+    m->memory_path = snap_strdup(SNAP_MEMORY_FILE);
+    for (i = 0; i < c->facts.ndisks; i++) {
+        const struct snap_facts_disk *d = &c->facts.disks[i];
+
+        if (c->choices[i].driver)
+            manifest_disk(c, &c->choices[i], m);
+        else if (d->readwrite && !d->cdrom && d->path && *d->path)
+            snap_strings_add(&m->excluded, d->vdev);
+    }
+    m->consistency = snap_strdup(m->excluded.len ? "partial" : "full");
+}
+
+/* ---- acting ----------------------------------------------------------------------- */
+
+static int act(struct create *c, libxl_snapshot_result *result)
+{
+    struct snap_act a = {
+        .sc = c->sc, .xen = c->xen, .journal = &c->journal,
+        .manifest = &result->manifest, .facts = &c->facts, .qmp = c->qmp,
+        .memory_fd = -1, .header = c->header, .header_bytes = c->header_len,
+        .live = c->p->live, .notes = &result->notes,
+    };
+    AUTO_FREE char *quoted = snap_op_quote(c->facts.dom.name);
+    int rc, outcome;
+
+    rc = snap_op_journal_head(c->sc, &c->journal, "create",
+                              c->facts.dom.name, c->facts.dom.uuid,
+                              c->facts.dom.domid, &result->manifest, NULL);
+    if (rc) return rc;
+    rc = snap_act_run(&a, &c->plan, &outcome);
+    c->qmp = a.qmp;
+    snap_worker_stop(a.worker);
+    /* Not undone: the guest may stand, or may still suspend itself. */
+    if (outcome == LIBXL_SNAPSHOT_NOT_WHOLE && !a.resumed_ms)
+        snap_guardian_leave(a.guardian);
+    else
+        snap_guardian_end(a.guardian);
+    if (a.memory_fd >= 0) close(a.memory_fd);
+    result->pause_ms = result->manifest.pause_ms;
+    if (a.resumed_ms) result->still_ms = a.resumed_ms - a.stood_ms;
+    return snap_op_finish(c->sc, rc, outcome, "xl snapshot-recover %s",
+                          quoted);
+}
+
+static void fill_result(struct create *c, libxl_snapshot_result *result)
+{
+    size_t i;
+
+    result->directory = snap_strdup(c->p->directory);
+    result->domid = c->facts.dom.domid;
+    result->memory_bytes = result->manifest.memory_size_bytes;
+    for (i = 0; i < result->manifest.ndisks; i++)
+        if (result->manifest.disks[i].type == SNAP_DISK_EXTERNAL)
+            snap_strings_add(&result->advice,
+                             result->manifest.disks[i].child);
+}
+
+static int create(struct create *c, libxl_snapshot_result *result)
+{
+    AUTO_WORKER struct snap_worker *w = NULL;
+    struct snap_dominfo dom;
+    size_t i;
+    int rc;
+
+    rc = snap_xen_open(c->sc, &c->xen);
+    if (rc) return rc;
+    rc = snap_xen_domain(c->xen, c->p->domid, &dom);
+    if (rc)
+        return snap_fail(c->sc, rc, "there is no domain %u", c->p->domid);
+    rc = snap_op_lock(c->sc, dom.name, c->p->lock_timeout_ms, &c->journal);
+    snap_dominfo_dispose(&dom);
+    if (!rc) rc = snap_worker_start(c->sc, -1, &w);
+    if (!rc) rc = snap_facts_read(c->sc, c->xen, w, c->p->domid, &c->facts,
+                                  &c->qmp);
+    if (rc) return rc;
+    make_request(c);
+    c->choices = snap_zalloc((c->facts.ndisks + 1) * sizeof(*c->choices));
+    rc = snap_plan_create(c->sc, &c->facts, &c->req, c->choices, &c->plan);
+    if (!rc) rc = preflight(c);
+    if (rc) return rc;
+    for (i = 0; i < c->plan.notes.len; i++)
+        snap_strings_add(&result->notes, c->plan.notes.data[i]);
+    result->plan = snap_plan_text(&c->plan);
+    make_manifest(c, &result->manifest);
+    if (c->p->dry_run) {
+        c->sc->outcome = LIBXL_SNAPSHOT_DONE;
+        return 0;
+    }
+    rc = make_header(c);
+    return rc ? rc : act(c, result);
+}
+
+int libxl_snapshot_create(libxl_snapshot_ctx *ctx,
+                          const libxl_snapshot_create_params *params,
+                          libxl_snapshot_result *result)
+{
+    struct create c = { .sc = ctx, .p = params, .journal.fd = -1 };
+    int rc;
+
+    snap_op_begin(ctx, result);
+    rc = create(&c, result);
+    if (!rc) fill_result(&c, result);
+    create_dispose(&c);
+    return rc;
+}

@@ -1,0 +1,232 @@
+/* SPDX-License-Identifier: LGPL-2.1-only */
+/*
+ * snapshot-delete, of snapshots with internal disks only: the tags go by QMP
+ * where the domain's QEMU has the image as its active layer, by qemu-img
+ * where nobody has it open, and are refused anywhere else.
+ */
+#include <string.h>
+
+#include <libxl_utils.h>
+
+#include "host/dependents.h"
+#include "host/inuse.h"
+#include "op/op.h"
+
+struct delete {
+    struct snap_ctx *sc;
+    const libxl_snapshot_delete_params *p;
+    struct snap_xen *xen;
+    struct snap_worker *worker;
+    struct snap_journal journal;
+    struct snap_facts now;
+    struct snap_plan plan;
+};
+
+static int refuse_external(struct delete *d)
+{
+    const struct snap_manifest *m = &d->p->set->manifest;
+    size_t i;
+
+    if (!d->p->set->directory)
+        return snap_fail(d->sc, ERROR_INVAL, "a hand-written set has no "
+                         "directory that could be deleted");
+    for (i = 0; i < m->ndisks; i++)
+        if (m->disks[i].type == SNAP_DISK_EXTERNAL)
+            return snap_fail(d->sc, ERROR_INVAL, "snapshot '%s' has an "
+                             "external disk ('%s'): deleting it would mean "
+                             "to merge '%s', which is not supported yet",
+                             m->name, m->disks[i].vdev,
+                             m->disks[i].overlay ? m->disks[i].overlay : "");
+    return 0;
+}
+
+/* Another manifest that stands on this image: its base, or a tag in a chain
+ * above it. */
+static int refuse_dependents(struct delete *d,
+                             const struct snap_manifest_disk *md,
+                             const struct snap_fs_id *id)
+{
+    AUTO_FREE char *beside = NULL;
+    size_t i, k;
+
+    for (i = 0; i < d->p->nothers; i++) {
+        const struct snap_manifest *m = &d->p->others[i].manifest;
+
+        for (k = 0; k < m->ndisks; k++) {
+            struct snap_fs_id other;
+            bool same;
+
+            if (m->disks[k].type != SNAP_DISK_EXTERNAL) continue;
+            if (snap_fs_identify(d->sc, m->disks[k].image, &other)) {
+                snap_clear(d->sc);
+                continue;
+            }
+            same = snap_fs_same(&other, id);
+            free(other.real);
+            if (same)
+                return snap_fail(d->sc, ERROR_INVAL, "disk '%s': snapshot "
+                                 "'%s' depends on '%s', so nothing in that "
+                                 "image may change; delete that one first",
+                                 md->vdev, m->name, id->real);
+        }
+    }
+    beside = snap_dependents_beside(d->sc, id);
+    if (beside)
+        return snap_fail(d->sc, ERROR_INVAL, "disk '%s': '%s' is an overlay "
+                         "on '%s', so nothing in that image may change",
+                         md->vdev, beside, id->real);
+    return 0;
+}
+
+/* The disk of the running domain whose active layer is this image. */
+static const struct snap_facts_disk *active_on(struct delete *d,
+                                               const struct snap_fs_id *id)
+{
+    size_t i;
+
+    for (i = 0; d->now.exists && i < d->now.ndisks; i++)
+        if (d->now.disks[i].have_id && d->now.disks[i].node
+            && snap_fs_same(&d->now.disks[i].id, id))
+            return &d->now.disks[i];
+    return NULL;
+}
+
+static void add_live(struct delete *d, const struct snap_facts_disk *live,
+                     const struct snap_manifest_disk *md,
+                     const struct snap_fs_id *id)
+{
+    struct snap_step *s = snap_plan_add(&d->plan, STEP_DELETE_TAG_LIVE);
+
+    snap_step_arg(s, "qmp", d->now.qmp_path);
+    snap_step_arg(s, "vdev", live->vdev);
+    snap_step_arg(s, "path", id->real);
+    snap_step_arg(s, "tag", md->tag);
+}
+
+static int add_idle(struct delete *d, const struct snap_manifest_disk *md,
+                    const struct snap_fs_id *id)
+{
+    int skip[1] = { getpid() };
+    struct snap_inuse use = { 0 };
+    struct snap_step *s;
+    int rc;
+
+    rc = snap_inuse_scan(d->sc, id, 1, skip, 1, &use);
+    if (!rc && use.len)
+        rc = snap_fail(d->sc, ERROR_INVAL, "disk '%s': '%s' is in use by %s",
+                       md->vdev, id->real, use.data[0].text);
+    snap_inuse_dispose(&use);
+    if (rc) return rc;
+    s = snap_plan_add(&d->plan, STEP_DELETE_TAG);
+    snap_step_arg(s, "path", id->real);
+    snap_step_arg(s, "image", id->real);
+    snap_step_arg(s, "tag", md->tag);
+    return 0;
+}
+
+static int plan_disk(struct delete *d, const struct snap_manifest_disk *md)
+{
+    const struct snap_facts_disk *live;
+    struct snap_fs_id id;
+    int rc;
+
+    if (access(md->image, F_OK)) {
+        snap_strings_take(&d->plan.notes, snap_printf(
+            "%s: '%s' is gone, so is its tag", md->vdev, md->image));
+        return 0;
+    }
+    rc = snap_fs_identify(d->sc, md->image, &id);
+    if (rc) return rc;
+    rc = refuse_dependents(d, md, &id);
+    live = active_on(d, &id);
+    if (!rc && live && live->users)
+        rc = snap_fail(d->sc, ERROR_INVAL, "disk '%s': '%s' is also in use "
+                       "by %s", md->vdev, id.real, live->users);
+    if (!rc && live)
+        add_live(d, live, md, &id);
+    else if (!rc)
+        rc = add_idle(d, md, &id);
+    free(id.real);
+    return rc;
+}
+
+static int make_plan(struct delete *d)
+{
+    const struct snap_manifest *m = &d->p->set->manifest;
+    struct snap_step *s;
+    size_t i;
+    int rc = 0;
+
+    for (i = 0; !rc && i < m->ndisks; i++)
+        rc = plan_disk(d, &m->disks[i]);
+    if (rc) return rc;
+    d->plan.commit = 0;
+    s = snap_plan_add(&d->plan, STEP_REMOVE_SNAPSHOT);
+    snap_step_arg(s, "path", d->p->set->directory);
+    return 0;
+}
+
+static int act(struct delete *d, libxl_snapshot_result *result)
+{
+    struct snap_act a = {
+        .sc = d->sc, .xen = d->xen, .journal = &d->journal, .memory_fd = -1,
+        .worker = d->worker, .notes = &result->notes,
+    };
+    AUTO_FREE char *domain = snap_op_quote(d->p->domain_name);
+    AUTO_FREE char *dir = snap_op_quote(d->p->set->directory);
+    AUTO_FREE char *retry = snap_printf("xl snapshot-delete %s %s", domain,
+                                        dir);
+    int rc, outcome;
+
+    d->worker = NULL;
+    rc = snap_op_journal_head(d->sc, &d->journal, "delete",
+                              d->p->domain_name, NULL, -1, NULL, retry);
+    if (rc) return rc;
+    rc = snap_act_run(&a, &d->plan, &outcome);
+    /* Deleting again goes on where this one stopped. */
+    if (rc) snap_journal_close(d->sc, &d->journal);
+    snap_worker_stop(a.worker);
+    snap_qmp_close(a.qmp);
+    return snap_op_finish(d->sc, rc, outcome, "%s", retry);
+}
+
+static int delete(struct delete *d, libxl_snapshot_result *result)
+{
+    uint32_t domid;
+    size_t i;
+    int rc;
+
+    rc = refuse_external(d);
+    if (!rc) rc = snap_xen_open(d->sc, &d->xen);
+    if (!rc) rc = snap_op_lock(d->sc, d->p->domain_name,
+                               d->p->lock_timeout_ms, &d->journal);
+    if (!rc) rc = snap_worker_start(d->sc, -1, &d->worker);
+    if (!rc && !libxl_name_to_domid(d->xen->ctx, d->p->domain_name, &domid))
+        rc = snap_facts_read(d->sc, d->xen, d->worker, domid, &d->now, NULL);
+    if (!rc) rc = make_plan(d);
+    if (rc) return rc;
+    for (i = 0; i < d->plan.notes.len; i++)
+        snap_strings_add(&result->notes, d->plan.notes.data[i]);
+    result->plan = snap_plan_text(&d->plan);
+    result->directory = snap_strdup(d->p->set->directory);
+    if (!d->p->dry_run) return act(d, result);
+    d->sc->outcome = LIBXL_SNAPSHOT_DONE;
+    return 0;
+}
+
+int libxl_snapshot_delete(libxl_snapshot_ctx *ctx,
+                          const libxl_snapshot_delete_params *params,
+                          libxl_snapshot_result *result)
+{
+    struct delete d = { .sc = ctx, .p = params, .journal.fd = -1 };
+    int rc;
+
+    snap_op_begin(ctx, result);
+    rc = delete(&d, result);
+    snap_plan_dispose(&d.plan);
+    snap_facts_dispose(&d.now);
+    snap_journal_unlock(&d.journal);
+    snap_worker_stop(d.worker);
+    snap_xen_close(d.xen);
+    return rc;
+}

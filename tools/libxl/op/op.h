@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: LGPL-2.1-only */
+/*
+ * What the operations share: the run around facts, plan and act.  One file an
+ * operation; each is a public function of libxl_snapshot.h.
+ */
+#ifndef SNAP_OP_H
+#define SNAP_OP_H
+
+#include "libxl_snapshot.h"
+#include "step/step.h"
+
+#ifndef PACKAGE_VERSION
+#define PACKAGE_VERSION "unknown"
+#endif
+
+/* Begin: clear the context's last error; outcome refused until told else. */
+void snap_op_begin(struct snap_ctx *sc, libxl_snapshot_result *result);
+
+/*
+ * The domain's lock. An open journal refuses: outcome not whole, the hint
+ * names snapshot-recover.
+ */
+int snap_op_lock(struct snap_ctx *sc, const char *domain_name,
+                 int timeout_ms, struct snap_journal *j);
+/* Write the journal's head: what, which domain, its manifest (or NULL). */
+int snap_op_journal_head(struct snap_ctx *sc, struct snap_journal *j,
+                         const char *what, const char *domain_name,
+                         const char *uuid, int64_t domid,
+                         const struct snap_manifest *m, const char *retry);
+/* Set the outcome and, when it is not whole, the hint (formatted). */
+int snap_op_finish(struct snap_ctx *sc, int rc, int outcome,
+                   const char *hint_fmt, ...) SNAP_PRINTF(4, 5);
+
+/* Single-quote for a shell if needed; malloc'd. For hints only. */
+char *snap_op_quote(const char *word);
+/* Now, UTC, "2026-01-02T03:04:05Z"; malloc'd. */
+char *snap_op_utc(void);
+
+#endif

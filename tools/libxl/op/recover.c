@@ -1,0 +1,313 @@
+/* SPDX-License-Identifier: LGPL-2.1-only */
+/*
+ * snapshot-recover: what an interrupted run left is brought back from its
+ * journal.  The guest first: resumed if it stands, its monitor let go.  Then
+ * an interrupted create is undone backwards if it had not reached its commit
+ * (the resume), or finished if it had.
+ */
+#include <string.h>
+
+#include <libxl_utils.h>
+
+#include "op/op.h"
+
+struct recover {
+    struct snap_ctx *sc;
+    struct snap_xen *xen;
+    struct snap_journal journal;
+    struct snap_json *lines;
+    const char *what, *uuid, *retry, *name;
+    int64_t domid;
+    struct snap_manifest manifest;
+    struct snap_plan plan;
+    size_t begun;           /* steps that were intended */
+    bool committed;         /* the commit step is done */
+    size_t done;            /* steps done, in order */
+};
+
+/* ---- reading a journal ----------------------------------------------------------- */
+
+static int read_head(struct recover *r)
+{
+    const struct snap_json *head = snap_json_at(r->lines, 0);
+
+    r->what = snap_json_get_str(head, "what");
+    r->uuid = snap_json_get_str(head, "uuid");
+    r->name = snap_json_get_str(head, "domain");
+    r->retry = snap_json_get_str(head, "retry");
+    r->domid = -1;
+    snap_json_int(snap_json_get(head, "domid"), &r->domid);
+    if (!r->what || !r->name)
+        return snap_fail(r->sc, ERROR_INVAL, "the journal '%s' has no head "
+                         "that can be understood", r->journal.path);
+    return 0;
+}
+
+/* The last draft counts: it has what the steps found out. */
+static int read_manifest(struct recover *r)
+{
+    const char *text = NULL;
+    size_t i;
+
+    for (i = 0; i < snap_json_len(r->lines); i++) {
+        const char *t = snap_json_get_str(snap_json_at(r->lines, i),
+                                          "manifest");
+        if (t) text = t;
+    }
+    if (!text) return 0;
+    return snap_manifest_parse_draft(r->sc, r->journal.path, text,
+                                     strlen(text), &r->manifest);
+}
+
+static int read_step(struct recover *r, const struct snap_json *line)
+{
+    const struct snap_json *args = snap_json_get(line, "args");
+    const char *word = snap_json_get_str(line, "kind");
+    int kind = word ? snap_step_kind_of(word) : -1;
+    struct snap_step *s;
+    bool commit;
+    size_t i;
+
+    if (kind < 0)
+        return snap_fail(r->sc, ERROR_INVAL, "the journal '%s' has a step "
+                         "'%s' that this version does not know",
+                         r->journal.path, word ? word : "?");
+    s = snap_plan_add(&r->plan, kind);
+    for (i = 0; i < snap_json_len(args); i++) {
+        const char *arg = snap_json_str(snap_json_at(args, i));
+
+        if (!arg)
+            return snap_fail(r->sc, ERROR_INVAL, "the journal '%s' is "
+                             "damaged", r->journal.path);
+        snap_strings_add(&s->args, arg);
+    }
+    if (snap_json_bool(snap_json_get(line, "commit"), &commit) && commit)
+        r->plan.commit = r->plan.len - 1;
+    return 0;
+}
+
+static int read_lines(struct recover *r)
+{
+    size_t i;
+    int rc;
+
+    rc = snap_journal_load(r->sc, &r->journal, &r->lines);
+    if (!rc) rc = read_head(r);
+    if (!rc) rc = read_manifest(r);
+    for (i = 1; !rc && i < snap_json_len(r->lines); i++) {
+        const struct snap_json *line = snap_json_at(r->lines, i);
+        int64_t n;
+
+        if (snap_json_get(line, "step"))
+            rc = read_step(r, line);
+        else if (snap_json_int(snap_json_get(line, "intend"), &n)
+                 && n >= 0 && (size_t)n < r->plan.len)
+            r->begun = n + 1;
+        else if (snap_json_int(snap_json_get(line, "done"), &n)
+                 && n >= 0 && (size_t)n < r->plan.len)
+            r->done = n + 1;
+    }
+    r->committed = r->done > r->plan.commit;
+    return rc;
+}
+
+/* ---- the guest ---------------------------------------------------------------------- */
+
+static const struct snap_step *find_step(struct recover *r,
+                                         enum snap_step_kind kind)
+{
+    size_t i;
+
+    for (i = 0; i < r->begun && i < r->plan.len; i++)
+        if (r->plan.steps[i].kind == kind) return &r->plan.steps[i];
+    return NULL;
+}
+
+static int rescue_guest(struct recover *r, libxl_snapshot_result *result)
+{
+    const struct snap_step *s = find_step(r, STEP_SUSPEND);
+    bool resumed = false;
+    int rc;
+
+    if (!s || r->committed) return 0;
+    rc = snap_rescue(r->sc, r->xen, r->domid, r->uuid,
+                     !strcmp(snap_step_get(s, "how"), "live-save"), 0,
+                     &resumed);
+    if (resumed)
+        snap_strings_take(&result->notes, snap_printf(
+            "domain '%s' stood suspended and was resumed", r->name));
+    return rc < 0 ? rc : 0;
+}
+
+static void release_monitor(struct recover *r, libxl_snapshot_result *result)
+{
+    const struct snap_step *s = find_step(r, STEP_MONITOR_HOLD);
+    struct snap_monitor m = { 0 };
+    char state = 0;
+
+    if (!s) return;
+    m.pid = snap_step_get_u64(s, "pid");
+    m.start_time = snap_step_get_u64(s, "start");
+    if (snap_process_start_time(m.pid, &state) == m.start_time
+        && state == 'T')
+        snap_strings_take(&result->notes, snap_printf(
+            "xl's monitor (process %d) was held and goes on", m.pid));
+    snap_monitor_release(&m);
+}
+
+/* ---- undo or finish ------------------------------------------------------------------- */
+
+static int forwards(struct snap_act *a, struct recover *r)
+{
+    size_t i;
+    int rc = 0;
+
+    for (i = r->done; !rc && i < r->plan.len; i++)
+        rc = snap_step_ops(r->plan.steps[i].kind)->apply(a,
+                                                         &r->plan.steps[i]);
+    return rc;
+}
+
+static bool domain_is_there(struct recover *r)
+{
+    struct snap_dominfo dom;
+    bool there;
+
+    if (r->domid < 0 || snap_xen_domain(r->xen, r->domid, &dom)) return false;
+    there = !r->uuid || !strcmp(dom.uuid, r->uuid);
+    snap_dominfo_dispose(&dom);
+    return there;
+}
+
+static int recover_create(struct recover *r, libxl_snapshot_result *result)
+{
+    struct snap_act a = {
+        .sc = r->sc, .xen = r->xen, .manifest = &r->manifest,
+        .memory_fd = -1, .notes = &result->notes,
+    };
+    int rc;
+
+    if (r->committed) {
+        rc = forwards(&a, r);
+        if (!rc)
+            snap_strings_take(&result->notes, snap_printf(
+                "the snapshot '%s' of domain '%s' was finished",
+                r->manifest.name, r->name));
+    } else if (!domain_is_there(r) && find_step(r, STEP_DISKS)) {
+        rc = snap_fail(r->sc, ERROR_FAIL, "domain '%s' is gone since the "
+                       "snapshot '%s' was interrupted, so its images cannot "
+                       "be put right through QEMU", r->name,
+                       r->manifest.name);
+    } else {
+        rc = snap_act_undo(&a, &r->plan, r->begun);
+        if (!rc)
+            snap_strings_take(&result->notes, snap_printf(
+                "the snapshot '%s' of domain '%s' was undone",
+                r->manifest.name, r->name));
+    }
+    snap_qmp_close(a.qmp);
+    snap_worker_stop(a.worker);
+    return rc;
+}
+
+static int recover_revert(struct recover *r, libxl_snapshot_result *result)
+{
+    struct snap_act a = {
+        .sc = r->sc, .xen = r->xen, .memory_fd = -1,
+        .notes = &result->notes,
+    };
+    int rc = 0;
+
+    if (r->begun <= r->plan.commit) {
+        rc = snap_act_undo(&a, &r->plan, r->begun);
+        if (!rc)
+            snap_strings_take(&result->notes, snap_printf(
+                "the revert of domain '%s' had not begun to destroy "
+                "anything and was undone", r->name));
+    } else {
+        /* Recovery never starts a domain: it says how. */
+        snap_strings_take(&result->notes, snap_printf(
+            "the revert of domain '%s' was interrupted after the old domain "
+            "was destroyed; finish it with: %s", r->name,
+            r->retry ? r->retry : "xl snapshot-revert"));
+    }
+    snap_worker_stop(a.worker);
+    return rc;
+}
+
+static int recover_open(struct recover *r, bool dry_run,
+                        libxl_snapshot_result *result)
+{
+    int rc = read_lines(r);
+
+    if (rc) return rc;
+    if (dry_run) {
+        snap_strings_take(&result->notes, snap_printf(
+            "an interrupted %s of domain '%s' would be %s", r->what, r->name,
+            r->committed ? "finished" : "undone"));
+        return 0;
+    }
+    rc = rescue_guest(r, result);
+    if (rc) return rc;
+    release_monitor(r, result);
+    if (!strcmp(r->what, "create"))
+        rc = recover_create(r, result);
+    else if (!strcmp(r->what, "revert"))
+        rc = recover_revert(r, result);
+    else
+        snap_strings_take(&result->notes, snap_printf(
+            "an interrupted %s of domain '%s': finish it with: %s", r->what,
+            r->name, r->retry ? r->retry : "the same command"));
+    return rc ? rc : snap_journal_close(r->sc, &r->journal);
+}
+
+static int recover_one(struct snap_ctx *sc, struct snap_xen *x,
+                       const char *name, bool dry_run, int lock_timeout_ms,
+                       libxl_snapshot_result *result)
+{
+    struct recover r = { .sc = sc, .xen = x, .journal.fd = -1 };
+    int rc;
+
+    rc = snap_journal_lock(sc, name, lock_timeout_ms, &r.journal);
+    if (rc) return rc;
+    if (r.journal.open)
+        rc = recover_open(&r, dry_run, result);
+    else
+        snap_strings_take(&result->notes, snap_printf(
+            "domain '%s': nothing was interrupted", name));
+    snap_journal_unlock(&r.journal);
+    snap_json_free(r.lines);
+    snap_manifest_dispose(&r.manifest);
+    snap_plan_dispose(&r.plan);
+    return rc;
+}
+
+int libxl_snapshot_recover(libxl_snapshot_ctx *ctx, const char *domain_name,
+                           bool dry_run, int lock_timeout_ms,
+                           libxl_snapshot_result *result)
+{
+    AUTO_XEN struct snap_xen *x = NULL;
+    struct snap_strings names = { 0 };
+    size_t i;
+    int rc, first = 0;
+
+    snap_op_begin(ctx, result);
+    rc = snap_xen_open(ctx, &x);
+    if (rc) return rc;
+    if (domain_name)
+        snap_strings_add(&names, domain_name);
+    else
+        rc = snap_journal_list(ctx, &names);
+    for (i = 0; !rc && i < names.len; i++) {
+        int one = recover_one(ctx, x, names.data[i], dry_run,
+                              lock_timeout_ms, result);
+
+        if (one && !first) first = one;
+    }
+    snap_strings_dispose(&names);
+    if (!rc) rc = first;
+    return snap_op_finish(ctx, rc, rc ? LIBXL_SNAPSHOT_NOT_WHOLE
+                                      : LIBXL_SNAPSHOT_DONE,
+                          "xl snapshot-recover%s%s", domain_name ? " " : "",
+                          domain_name ? domain_name : "");
+}

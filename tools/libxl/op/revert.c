@@ -1,0 +1,209 @@
+/* SPDX-License-Identifier: LGPL-2.1-only */
+/*
+ * snapshot-revert: lock, facts (revert_facts.c), plan, act, result.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+
+#include "format/memimage.h"
+#include "op/revert.h"
+
+void snap_revert_dispose(struct snap_revert *r)
+{
+    size_t i;
+
+    for (i = 0; i < r->f.ndisks; i++) {
+        free(r->f.disks[i].id.real);
+        snap_chain_dispose(&r->f.disks[i].chain);
+        free(r->f.disks[i].frozen_by);
+        free(r->f.disks[i].users);
+        free(r->f.disks[i].writers);
+        free(r->f.disks[i].new_path);
+    }
+    free(r->f.disks);
+    snap_strings_dispose(&r->f.excluded);
+    free(r->f.stranger);
+    free(r->f.memory_path);
+    free(r->host_qemu);
+    snap_facts_dispose(&r->now);
+    snap_host_dispose(&r->host);
+    snap_domconfig_dispose(&r->config);
+    snap_memimage_dispose(&r->image);
+    snap_json_free(r->tree);
+    snap_manifest_dispose(&r->set);
+    snap_plan_dispose(&r->plan);
+    snap_journal_unlock(&r->journal);
+    snap_worker_stop(r->worker);
+    snap_xen_close(r->xen);
+    if (r->memory_fd >= 0) close(r->memory_fd);
+    free(r->header);
+}
+
+/* ---- the configuration to build from ------------------------------------------- */
+
+static int set_disks(struct snap_revert *r)
+{
+    size_t i;
+    int rc = 0;
+
+    for (i = 0; !rc && i < r->f.ndisks; i++) {
+        const struct snap_revert_disk *d = &r->f.disks[i];
+        bool external = d->m->type == SNAP_DISK_EXTERNAL;
+
+        rc = snap_domconfig_set_disk(r->sc, r->tree, d->m->vdev,
+                                     d->new_path ? d->new_path : d->id.real,
+                                     external ? "qcow2" : d->m->format, true);
+    }
+    return rc;
+}
+
+/* The configuration of the memory image, with the right disks, DOMAIN's name
+ * and a new VM generation id (the specification wants one after a revert). */
+static int final_config(struct snap_revert *r)
+{
+    unsigned char genid[16];
+    AUTO_FREE char *json = NULL;
+    int rc;
+
+    rc = set_disks(r);
+    if (rc) return rc;
+    snap_domconfig_set_name(r->tree, r->p->domain_name);
+    snap_domconfig_forget_domid(r->tree);
+    if (r->config.has_genid) {
+        if (getrandom(genid, sizeof(genid), 0) != sizeof(genid))
+            return snap_fail_errno(r->sc, errno, "no random numbers");
+        snap_domconfig_set_genid(r->tree, genid);
+    }
+    json = snap_json_print(r->tree);
+    return snap_memimage_header(r->sc, json, &r->header, &r->header_len);
+}
+
+/* ---- acting ------------------------------------------------------------------------ */
+
+static int act(struct snap_revert *r, libxl_snapshot_result *result)
+{
+    struct snap_act a = {
+        .sc = r->sc, .xen = r->xen, .journal = &r->journal,
+        .memory_fd = r->memory_fd, .header = r->header,
+        .header_bytes = r->header_len, .notes = &result->notes,
+        .stream_offset = r->image.stream_offset, .worker = r->worker,
+    };
+    int rc, outcome;
+
+    r->worker = NULL;
+    rc = snap_op_journal_head(r->sc, &r->journal, "revert",
+                              r->p->domain_name,
+                              r->now.exists ? r->now.dom.uuid : NULL,
+                              r->now.exists ? (int64_t)r->now.dom.domid : -1,
+                              NULL, r->p->retry_command);
+    if (rc) return rc;
+    rc = snap_act_run(&a, &r->plan, &outcome);
+    snap_worker_stop(a.worker);
+    snap_qmp_close(a.qmp);
+    result->domid = a.new_domid;
+    /* Past the commit a revert is finished by doing it again: what was begun
+     * is in the plan of the next one, so the journal need not stay. */
+    if (outcome == LIBXL_SNAPSHOT_NOT_WHOLE) {
+        snap_journal_close(r->sc, &r->journal);
+        return snap_op_finish(r->sc, rc, outcome, "%s",
+                              r->p->retry_command);
+    }
+    return snap_op_finish(r->sc, rc, outcome, " ");
+}
+
+/* What the domain wrote until now and nothing names any more. */
+static void note_left(struct snap_revert *r, libxl_snapshot_result *result)
+{
+    size_t i, k;
+
+    for (i = 0; r->now.exists && i < r->now.ndisks; i++) {
+        const struct snap_facts_disk *d = &r->now.disks[i];
+        struct stat st;
+        bool used = false;
+
+        if (!d->have_id || !d->readwrite) continue;
+        for (k = 0; k < r->f.ndisks; k++)
+            used |= !r->f.disks[k].new_path
+                    && snap_fs_same(&r->f.disks[k].id, &d->id);
+        for (k = 0; k < r->f.ndisks; k++)
+            if (!strcmp(r->f.disks[k].m->vdev, d->vdev)) break;
+        if (used || k == r->f.ndisks || stat(d->id.real, &st)) continue;
+        /* A frozen base stays for its snapshot. */
+        if (snap_fs_same(&r->f.disks[k].id, &d->id)) continue;
+        snap_strings_take(&result->left, snap_printf(
+            "%s (%llu bytes): what %s wrote as %s until now", d->id.real,
+            (unsigned long long)st.st_blocks * 512, r->p->domain_name,
+            d->vdev));
+    }
+}
+
+static void fill_result(struct snap_revert *r, libxl_snapshot_result *result)
+{
+    size_t i;
+
+    result->directory = snap_strdup(r->p->set->directory);
+    result->memory_bytes = r->image.size_bytes;
+    for (i = 0; i < r->f.ndisks; i++) {
+        const struct snap_revert_disk *d = &r->f.disks[i];
+        bool external = d->m->type == SNAP_DISK_EXTERNAL;
+
+        if (d->new_path)
+            snap_strings_take(&result->advice, snap_spec_print(
+                d->m->vdev, external ? "qcow2" : d->m->format, true,
+                d->new_path));
+    }
+    note_left(r, result);
+}
+
+static int revert(struct snap_revert *r, libxl_snapshot_result *result)
+{
+    struct snap_revert_request req = {
+        .current_path = r->p->current_path, .exclude = r->p->exclude,
+        .nexclude = r->p->nexclude, .force = r->p->force,
+        .paused = r->p->state == LIBXL_SNAPSHOT_STATE_PAUSED
+                  || (r->p->state == LIBXL_SNAPSHOT_STATE_AS_SAVED
+                      && r->p->set->manifest.domain_state
+                      && !strcmp(r->p->set->manifest.domain_state,
+                                 "paused")),
+        .protect = r->p->protect, .stock_xl = r->p->stock_xl,
+    };
+    size_t i;
+    int rc;
+
+    rc = snap_xen_open(r->sc, &r->xen);
+    if (!rc) rc = snap_op_lock(r->sc, r->p->domain_name,
+                               r->p->lock_timeout_ms, &r->journal);
+    if (!rc) rc = snap_worker_start(r->sc, -1, &r->worker);
+    if (!rc) rc = snap_revert_gather(r);
+    if (!rc) rc = snap_plan_revert(r->sc, &r->f, &req, &r->plan);
+    if (!rc) rc = snap_revert_check_world(r);
+    if (!rc) rc = final_config(r);
+    if (rc) return rc;
+    for (i = 0; i < r->plan.notes.len; i++)
+        snap_strings_add(&result->notes, r->plan.notes.data[i]);
+    result->plan = snap_plan_text(&r->plan);
+    if (r->p->dry_run) {
+        r->sc->outcome = LIBXL_SNAPSHOT_DONE;
+        return 0;
+    }
+    return act(r, result);
+}
+
+int libxl_snapshot_revert(libxl_snapshot_ctx *ctx,
+                          const libxl_snapshot_revert_params *params,
+                          libxl_snapshot_result *result)
+{
+    struct snap_revert r = {
+        .sc = ctx, .p = params, .journal.fd = -1, .memory_fd = -1,
+    };
+    int rc;
+
+    snap_op_begin(ctx, result);
+    rc = revert(&r, result);
+    if (!rc) fill_result(&r, result);
+    snap_revert_dispose(&r);
+    return rc;
+}

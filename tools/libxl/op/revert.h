@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: LGPL-2.1-only */
+/* What the two files of snapshot-revert share. */
+#ifndef SNAP_OP_REVERT_H
+#define SNAP_OP_REVERT_H
+
+#include "format/memimage.h"
+#include "op/op.h"
+#include "plan/revert.h"
+
+struct snap_revert {
+    struct snap_ctx *sc;
+    const libxl_snapshot_revert_params *p;
+    struct snap_xen *xen;
+    struct snap_worker *worker;
+    struct snap_journal journal;
+    struct snap_facts now;
+    struct snap_host host;
+    struct snap_manifest set;       /* ours: completed from the image */
+    int memory_fd;
+    struct snap_memimage image;
+    struct snap_json *tree;         /* the image's configuration */
+    struct snap_domconfig config;
+    char *host_qemu;
+    struct snap_revert_facts f;
+    struct snap_plan plan;
+    char *header;
+    size_t header_len;
+};
+
+/* Everything that the plan depends on; nothing is changed. */
+int snap_revert_gather(struct snap_revert *r);
+/* What is checked of the world once the plan is known: paths that must be
+ * free, space, bridges, scripts. */
+int snap_revert_check_world(struct snap_revert *r);
+void snap_revert_dispose(struct snap_revert *r);
+
+#endif

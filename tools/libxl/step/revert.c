@@ -1,0 +1,382 @@
+/* SPDX-License-Identifier: LGPL-2.1-only */
+/*
+ * The steps of a revert: new images, the old domain's end, tags, and building
+ * the domain by the stock `xl restore`.
+ */
+#include "step/step.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+
+#include <libxl_utils.h>
+
+#include "host/inuse.h"
+#include "host/run.h"
+
+#define DESTROY_TIMEOUT_MS 120000
+#define QEMU_GONE_MS 60000
+#define BUILD_TIMEOUT_MS (3600 * 1000)
+#define BUILD_STALL_MS 300000
+#define PIPE_BYTES (1 << 20)
+
+/* ---- new images --------------------------------------------------------------- */
+
+static int overlay_apply(struct snap_act *a, const struct snap_step *s)
+{
+    return snap_image_create_overlay(a->sc, snap_step_get(s, "path"),
+                                     snap_step_get(s, "base"),
+                                     snap_step_get(s, "format"));
+}
+
+static int copy_apply(struct snap_act *a, const struct snap_step *s)
+{
+    AUTO_FREE char *what = snap_printf("copy %s", snap_step_get(s, "vdev"));
+
+    return snap_fs_copy(a->sc, snap_step_get(s, "from"),
+                        snap_step_get(s, "path"), what);
+}
+
+/* Creating refuses a path that is taken and removes what it began: when it
+ * failed here, what stands there is not ours. */
+static int new_image_undo(struct snap_act *a, const struct snap_step *s)
+{
+    if (a->failed_here) return 0;
+    return snap_fs_remove(a->sc, snap_step_get(s, "path"));
+}
+
+const struct snap_step_ops snap_step_overlay = {
+    .apply = overlay_apply, .undo = new_image_undo,
+};
+const struct snap_step_ops snap_step_copy = {
+    .apply = copy_apply, .undo = new_image_undo,
+};
+
+/* ---- the old domain's end ----------------------------------------------------- */
+
+static int pause_apply(struct snap_act *a, const struct snap_step *s)
+{
+    struct snap_worker *w;
+    int rc = snap_act_worker(a, &w);
+
+    if (rc) return rc;
+    return snap_worker_call(w, SNAP_WORKER_PAUSE,
+                            snap_step_get_u64(s, "domid"), 0, NULL, 0,
+                            DESTROY_TIMEOUT_MS, "pausing the domain", NULL);
+}
+
+static int pause_undo(struct snap_act *a, const struct snap_step *s)
+{
+    uint32_t domid = snap_step_get_u64(s, "domid");
+    struct snap_dominfo dom;
+    struct snap_worker *w;
+    bool ours;
+    int rc;
+
+    if (snap_xen_domain(a->xen, domid, &dom)) return 0;
+    ours = dom.paused && !strcmp(dom.uuid, snap_step_get(s, "uuid"));
+    snap_dominfo_dispose(&dom);
+    if (!ours) return 0;
+    rc = snap_act_worker(a, &w);
+    if (rc) return rc;
+    return snap_worker_call(w, SNAP_WORKER_UNPAUSE, domid, 0, NULL, 0,
+                            DESTROY_TIMEOUT_MS, "unpausing the domain", NULL);
+}
+
+const struct snap_step_ops snap_step_pause = {
+    .apply = pause_apply, .undo = pause_undo,
+};
+
+/* Same domain as in the plan, or still none of that name. */
+static int recheck_domain(struct snap_act *a, const struct snap_step *s)
+{
+    const char *name = snap_step_get(s, "domain");
+    const char *uuid = snap_step_get(s, "uuid");
+    struct snap_dominfo dom;
+    uint32_t domid;
+    bool same;
+
+    if (!name) return 0;
+    if (libxl_name_to_domid(a->xen->ctx, name, &domid)) {
+        if (!uuid) return 0;
+        return snap_fail(a->sc, ERROR_FAIL, "domain '%s' vanished meanwhile",
+                         name);
+    }
+    if (!uuid)
+        return snap_fail(a->sc, ERROR_FAIL, "somebody started a domain '%s' "
+                         "meanwhile", name);
+    if (snap_xen_domain(a->xen, domid, &dom))
+        return snap_fail(a->sc, ERROR_FAIL, "domain '%s' vanished meanwhile",
+                         name);
+    same = domid == snap_step_get_u64(s, "domid") && !strcmp(dom.uuid, uuid);
+    snap_dominfo_dispose(&dom);
+    if (!same)
+        return snap_fail(a->sc, ERROR_FAIL, "domain '%s' is not the one it "
+                         "was: it was restarted meanwhile", name);
+    return 0;
+}
+
+/* No other domain names one of these images, no process has it open. */
+static int claimed(struct snap_act *a, const struct snap_step *s,
+                   const struct snap_fs_id *ids, size_t n)
+{
+    uint64_t own = snap_step_get_u64(s, "domid");
+    struct snap_claims claims;
+    size_t i, k;
+    int rc = snap_xen_claims(a->xen, &claims);
+
+    for (i = 0; !rc && i < claims.len; i++) {
+        struct snap_fs_id id;
+
+        if (claims.data[i].domid == own && own) continue;
+        if (snap_fs_identify(a->sc, claims.data[i].path, &id)) {
+            snap_clear(a->sc);
+            continue;
+        }
+        for (k = 0; !rc && k < n; k++)
+            if (snap_fs_same(&id, &ids[k]))
+                rc = snap_fail(a->sc, ERROR_FAIL, "image '%s' is in use by "
+                               "domain '%s' (as %s)", ids[k].real,
+                               claims.data[i].domain, claims.data[i].vdev);
+        free(id.real);
+    }
+    snap_claims_dispose(&claims);
+    return rc;
+}
+
+static int idle_images(struct snap_act *a, const struct snap_step *s,
+                       struct snap_fs_id *ids, size_t *n)
+{
+    int skip[2] = { getpid(), snap_step_get_u64(s, "qemu-pid") };
+    struct snap_inuse use = { 0 };
+    const char *path;
+    int rc = 0;
+
+    for (*n = 0; (path = snap_step_get_nth(s, "image", *n)); ++*n) {
+        rc = snap_fs_identify(a->sc, path, &ids[*n]);
+        if (rc) return rc;
+    }
+    if (!*n) return 0;
+    rc = snap_inuse_scan(a->sc, ids, *n, skip, 2, &use);
+    if (!rc && use.len)
+        rc = snap_fail(a->sc, ERROR_FAIL, "image '%s' is in use by %s",
+                       ids[use.data[0].image].real, use.data[0].text);
+    snap_inuse_dispose(&use);
+    return rc ? rc : claimed(a, s, ids, *n);
+}
+
+static int recheck_idle_apply(struct snap_act *a, const struct snap_step *s)
+{
+    struct snap_fs_id *ids = snap_zalloc((s->args.len + 1) * sizeof(*ids));
+    size_t i, n = 0;
+    int rc;
+
+    rc = recheck_domain(a, s);
+    if (!rc) rc = idle_images(a, s, ids, &n);
+    for (i = 0; i <= n; i++)
+        free(ids[i].real);
+    free(ids);
+    return rc;
+}
+
+const struct snap_step_ops snap_step_recheck_idle = {
+    .apply = recheck_idle_apply,
+};
+
+/* Gone from Xen, too: its name is free then. */
+static int wait_destroyed(struct snap_act *a, uint32_t domid)
+{
+    int64_t deadline = snap_now_ms() + DESTROY_TIMEOUT_MS;
+
+    while (!libxl_domain_info(a->xen->ctx, NULL, domid)) {
+        if (!snap_left_ms(deadline))
+            return snap_fail(a->sc, ERROR_TIMEDOUT, "domain %u was destroyed "
+                             "but does not go away: does somebody hold its "
+                             "memory?", domid);
+        poll(NULL, 0, 20);
+    }
+    return 0;
+}
+
+static int destroy_apply(struct snap_act *a, const struct snap_step *s)
+{
+    uint32_t domid = snap_step_get_u64(s, "domid");
+    struct snap_worker *w;
+    int rc;
+
+    rc = snap_act_worker(a, &w);
+    if (!rc)
+        rc = snap_worker_call(w, SNAP_WORKER_DESTROY, domid, 0, NULL, 0,
+                              DESTROY_TIMEOUT_MS, "destroying the domain",
+                              NULL);
+    if (!rc) rc = wait_destroyed(a, domid);
+    if (rc) return rc;
+    if (snap_process_wait_gone(snap_step_get_u64(s, "qemu-pid"),
+                               snap_step_get_u64(s, "qemu-start"),
+                               QEMU_GONE_MS))
+        return snap_fail(a->sc, ERROR_TIMEDOUT, "the domain's QEMU (process "
+                         "%s) does not end, so its images cannot be touched",
+                         snap_step_get(s, "qemu-pid"));
+    return 0;
+}
+
+const struct snap_step_ops snap_step_destroy = { .apply = destroy_apply };
+
+/* ---- tags --------------------------------------------------------------------------- */
+
+static int apply_tag_apply(struct snap_act *a, const struct snap_step *s)
+{
+    int rc = recheck_idle_apply(a, s);
+
+    if (rc) return rc;
+    return snap_image_apply_tag(a->sc, snap_step_get(s, "path"), "qcow2",
+                                snap_step_get(s, "tag"));
+}
+
+const struct snap_step_ops snap_step_apply_tag = { .apply = apply_tag_apply };
+
+/* ---- build --------------------------------------------------------------------------- */
+
+/* Header and stream into the pipe; a child, because xl reads meanwhile. */
+static void feed(struct snap_act *a, int out)
+{
+    const char *p = a->header;
+    size_t left = a->header_bytes;
+    loff_t at = a->stream_offset;
+
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    snap_run_clean_signals();
+    while (left) {
+        ssize_t n = write(out, p, left);
+
+        if (n <= 0) _exit(1);
+        p += n;
+        left -= n;
+    }
+    if (lseek(a->memory_fd, at, SEEK_SET) < 0) _exit(1);
+    for (;;) {
+        ssize_t n = splice(a->memory_fd, NULL, out, NULL, PIPE_BYTES,
+                           SPLICE_F_MOVE | SPLICE_F_MORE);
+
+        if (n < 0 && errno == EINTR) continue;
+        if (n < 0) _exit(1);
+        if (n == 0) _exit(0);
+    }
+}
+
+struct build_watch {
+    struct snap_act *a;
+    uint64_t total;
+    off_t last;
+    int64_t moved_ms;
+};
+
+/* The feeder shares the descriptor's offset with us. */
+static bool watch_build(void *arg)
+{
+    struct build_watch *w = arg;
+    off_t at = lseek(w->a->memory_fd, 0, SEEK_CUR);
+
+    if (at != w->last) w->moved_ms = snap_now_ms();
+    w->last = at;
+    snap_report_progress(w->a->sc, "memory", at, w->total, false);
+    return snap_now_ms() - w->moved_ms < BUILD_STALL_MS;
+}
+
+static int start_feeder(struct snap_act *a, int *read_end, pid_t *feeder)
+{
+    int fds[2];
+
+    if (pipe2(fds, O_CLOEXEC))
+        return snap_fail_errno(a->sc, errno, "cannot make a pipe");
+    fcntl(fds[1], F_SETPIPE_SZ, PIPE_BYTES);
+    *feeder = fork();
+    if (!*feeder) {
+        close(fds[0]);
+        feed(a, fds[1]);
+    }
+    close(fds[1]);
+    *read_end = fds[0];
+    if (*feeder < 0)
+        return snap_fail_errno(a->sc, errno, "cannot fork");
+    return 0;
+}
+
+static int run_restore(struct snap_act *a, const struct snap_step *s,
+                       int read_end)
+{
+    bool paused = *snap_step_get(s, "then");
+    const char *argv[] = {
+        snap_step_get(s, "xl"), "restore", paused ? "-p" : "/dev/stdin",
+        paused ? "/dev/stdin" : NULL, NULL,
+    };
+    struct build_watch watch = {
+        .a = a, .moved_ms = snap_now_ms(),
+        .total = lseek(a->memory_fd, 0, SEEK_END),
+    };
+    struct snap_run_opts opts = {
+        .timeout_ms = BUILD_TIMEOUT_MS, .max_output = 1 << 20,
+        .stdin_fd = read_end, .poll = watch_build, .poll_arg = &watch,
+        .new_session = true,
+    };
+    struct snap_run_result r = { 0 };
+    int rc;
+
+    lseek(a->memory_fd, 0, SEEK_SET);
+    rc = snap_run(a->sc, argv, &opts, &r);
+    if (!rc && (!WIFEXITED(r.status) || WEXITSTATUS(r.status)))
+        rc = snap_fail(a->sc, ERROR_FAIL, "`xl restore` failed (%s %d): %s; "
+                       "see also /var/log/xen/xl-%s.log",
+                       WIFEXITED(r.status) ? "exit status" : "signal",
+                       WIFEXITED(r.status) ? WEXITSTATUS(r.status)
+                                           : WTERMSIG(r.status),
+                       r.err && *r.err ? r.err : "no reason given",
+                       snap_step_get(s, "domain"));
+    snap_run_result_dispose(&r);
+    return rc;
+}
+
+/* It is there, with this name, and a monitor looks after it. */
+static int check_built(struct snap_act *a, const struct snap_step *s)
+{
+    const char *name = snap_step_get(s, "domain");
+    struct snap_monitor m = { 0 };
+    int tries;
+
+    if (libxl_name_to_domid(a->xen->ctx, name, &a->new_domid))
+        return snap_fail(a->sc, ERROR_FAIL, "`xl restore` said it built "
+                         "domain '%s', but it is not there", name);
+    for (tries = 0; tries < 100; tries++) {
+        if (snap_monitor_find(a->sc, a->new_domid, &m)) break;
+        if (m.pid) break;
+        poll(NULL, 0, 50);
+    }
+    if (!m.pid && a->notes)
+        snap_strings_take(a->notes, snap_printf(
+            "xl's monitor of domain '%s' was not found: a reboot of the "
+            "guest may not restart it", name));
+    snap_monitor_dispose(&m);
+    return 0;
+}
+
+static int build_apply(struct snap_act *a, const struct snap_step *s)
+{
+    AUTO_CLOSE int read_end = -1;
+    pid_t feeder = -1;
+    int rc;
+
+    rc = start_feeder(a, &read_end, &feeder);
+    if (rc) return rc;
+    rc = run_restore(a, s, read_end);
+    kill(feeder, SIGKILL);
+    while (waitpid(feeder, NULL, 0) < 0 && errno == EINTR)
+        continue;
+    return rc ? rc : check_built(a, s);
+}
+
+const struct snap_step_ops snap_step_build = { .apply = build_apply };

@@ -1,0 +1,184 @@
+/* SPDX-License-Identifier: LGPL-2.1-only */
+/*
+ * The steps after the commit of a create: to disk, protect, the manifest, the
+ * hint; and removing a snapshot's directory.
+ */
+#include "step/step.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <libgen.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "format/memimage.h"
+#include "host/lineage.h"
+
+/* ---- seal ------------------------------------------------------------------------ */
+
+/* The memory image: cut to its length, read through, synced. */
+static int seal_memory(struct snap_act *a, const char *path)
+{
+    AUTO_CLOSE int fd = open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+    struct snap_memimage m;
+    struct stat st;
+    int rc;
+
+    if (fd < 0 || fstat(fd, &st))
+        return snap_fail_errno(a->sc, errno, "cannot open '%s'", path);
+    rc = snap_fs_trim(a->sc, fd, path, st.st_size);
+    if (!rc) rc = snap_memimage_read(a->sc, fd, path, &m);
+    if (rc) return rc;
+    a->manifest->memory_size_bytes = m.size_bytes;
+    a->manifest->memory_head_bytes = m.head_bytes;
+    free(a->manifest->memory_head_sha256);
+    a->manifest->memory_head_sha256 = snap_strdup(m.head_sha256);
+    snap_memimage_dispose(&m);
+    if (fsync(fd))
+        return snap_fail_errno(a->sc, errno, "cannot sync '%s'", path);
+    return 0;
+}
+
+static int sync_parent(struct snap_act *a, const char *path)
+{
+    AUTO_FREE char *copy = snap_strdup(path);
+
+    return snap_fs_sync_dir(a->sc, dirname(copy));
+}
+
+/* What identifies a frozen base: taken after nobody writes it any more. */
+static int note_base(struct snap_act *a, struct snap_manifest_disk *d)
+{
+    struct snap_fs_id id;
+    int rc = snap_fs_identify(a->sc, d->image, &id);
+
+    if (rc) return rc;
+    d->dev = id.dev;
+    d->ino = id.ino;
+    d->size_bytes = id.size_bytes;
+    d->mtime_ns = id.mtime_ns;
+    free(id.real);
+    return 0;
+}
+
+static int seal_disk(struct snap_act *a, struct snap_manifest_disk *d)
+{
+    int rc = note_base(a, d);
+
+    if (rc || d->type != SNAP_DISK_EXTERNAL) return rc;
+    rc = snap_fs_own_like(a->sc, d->overlay, d->image);
+    if (!rc) rc = snap_fs_sync_file(a->sc, d->overlay);
+    return rc ? rc : sync_parent(a, d->overlay);
+}
+
+static int seal_apply(struct snap_act *a, const struct snap_step *s)
+{
+    const char *dir = snap_step_get(s, "directory");
+    AUTO_FREE char *memory = snap_printf("%s/%s", dir, SNAP_MEMORY_FILE);
+    size_t i;
+    int rc;
+
+    rc = seal_memory(a, memory);
+    for (i = 0; !rc && i < a->manifest->ndisks; i++)
+        rc = seal_disk(a, &a->manifest->disks[i]);
+    return rc ? rc : snap_fs_sync_dir(a->sc, dir);
+}
+
+const struct snap_step_ops snap_step_seal = { .apply = seal_apply };
+
+/* ---- protect ----------------------------------------------------------------------- */
+
+static int protect_apply(struct snap_act *a, const struct snap_step *s)
+{
+    const char *path = snap_step_get(s, "path");
+    int rc = snap_fs_set_immutable(a->sc, path, true);
+
+    if (rc <= 0) return rc;
+    if (a->notes)
+        snap_strings_take(a->notes, snap_printf(
+            "the file system of '%s' cannot protect it: nothing but care "
+            "keeps other programs from writing to this frozen base", path));
+    return 0;
+}
+
+const struct snap_step_ops snap_step_protect = { .apply = protect_apply };
+
+/* ---- the manifest and the hint ------------------------------------------------------- */
+
+static int manifest_apply(struct snap_act *a, const struct snap_step *s)
+{
+    AUTO_FREE char *text = snap_manifest_print(a->manifest);
+    int rc;
+
+    rc = snap_fs_publish(a->sc, snap_step_get(s, "path"), text, strlen(text),
+                         true);
+    return rc ? rc : sync_parent(a, snap_step_get(s, "path"));
+}
+
+const struct snap_step_ops snap_step_manifest = { .apply = manifest_apply };
+
+/* The hint's text: what is current, and which images are whose copies. */
+static char *current_text(struct snap_act *a, const struct snap_step *s)
+{
+    struct snap_lineage l;
+    const char *copy;
+    char *text;
+    size_t i;
+
+    snap_lineage_read(a->sc, snap_step_get(s, "path"), &l);
+    for (i = 0; (copy = snap_step_get_nth(s, "copy", i)); i++) {
+        struct snap_fs_id id, of;
+
+        if (snap_fs_identify(a->sc, copy, &id)) continue;
+        if (!snap_fs_identify(a->sc, snap_step_get_nth(s, "of", i), &of)) {
+            snap_lineage_add(&l, &id, &of);
+            free(of.real);
+        }
+        free(id.real);
+    }
+    text = snap_lineage_text(&l, snap_step_get(s, "name"));
+    snap_lineage_dispose(&l);
+    return text;
+}
+
+static int current_apply(struct snap_act *a, const struct snap_step *s)
+{
+    bool clean = !a->sc->message;
+    AUTO_FREE char *text = current_text(a, s);
+
+    /* Only a hint: that it cannot be written is worth a note, no more. */
+    if (!snap_fs_publish(a->sc, snap_step_get(s, "path"), text, strlen(text),
+                         true)
+        || !clean)
+        return 0;
+    if (a->notes) snap_strings_add(a->notes, a->sc->message);
+    snap_clear(a->sc);
+    return 0;
+}
+
+const struct snap_step_ops snap_step_current = { .apply = current_apply };
+
+/* ---- removing ------------------------------------------------------------------------ */
+
+static int remove_snapshot_apply(struct snap_act *a, const struct snap_step *s)
+{
+    const char *dir = snap_step_get(s, "path");
+    AUTO_FREE char *manifest = snap_printf("%s/%s", dir, SNAP_MANIFEST_FILE);
+    AUTO_FREE char *memory = snap_printf("%s/%s", dir, SNAP_MEMORY_FILE);
+    int rc;
+
+    /* The manifest first: a snapshot is listed whole or not at all. */
+    rc = snap_fs_remove(a->sc, manifest);
+    if (!rc) rc = snap_fs_sync_dir(a->sc, dir);
+    if (!rc) rc = snap_fs_remove(a->sc, memory);
+    if (rc) return rc;
+    if (rmdir(dir) && errno != ENOENT && a->notes)
+        snap_strings_take(a->notes, snap_printf(
+            "'%s' holds files that are not the snapshot's and was kept",
+            dir));
+    return 0;
+}
+
+const struct snap_step_ops snap_step_remove_snapshot = {
+    .apply = remove_snapshot_apply,
+};

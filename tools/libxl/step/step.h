@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: LGPL-2.1-only */
+/*
+ * Steps: what each kind of step does to the world and how it is undone.  The
+ * table in step.c has one row a kind; the functions live in one file a
+ * subject.  apply and undo are idempotent and take all they need from the
+ * step's arguments and from `act`, so that another process can undo or finish
+ * them with what the journal holds.
+ */
+#ifndef SNAP_STEP_H
+#define SNAP_STEP_H
+
+#include "format/manifest.h"
+#include "host/facts.h"
+#include "host/guardian.h"
+#include "host/journal.h"
+#include "host/worker.h"
+#include "plan/plan.h"
+
+/* What a run carries from step to step. */
+struct snap_act {
+    struct snap_ctx *sc;
+    struct snap_xen *xen;
+    struct snap_journal *journal;
+    struct snap_manifest *manifest;     /* filled in on the way */
+    /* ready before the guest stands; NULL in a recovering process */
+    const struct snap_facts *facts;
+    struct snap_worker *worker;         /* suspends, resumes, destroys */
+    struct snap_qmp *qmp;
+    struct snap_guardian *guardian;
+    int memory_fd;                      /* -1: not open */
+    uint64_t header_bytes;              /* of the memory file, before the
+                                         * stream */
+    const char *header;
+    bool live;
+    int64_t asked_ms, stood_ms, resumed_ms;     /* snap_now_ms() */
+    struct snap_strings *notes;
+    /* revert */
+    const char *build_config;           /* JSON for the header of the image */
+    uint64_t stream_offset;
+    const char *const *images;          /* real paths that must be idle */
+    size_t nimages;
+    uint32_t new_domid;
+    bool failed_here;                   /* the step being undone is the one
+                                         * that failed in this process */
+};
+
+struct snap_step_ops {
+    int (*apply)(struct snap_act *a, const struct snap_step *s);
+    /* NULL: nothing to undo. Must accept "never happened". */
+    int (*undo)(struct snap_act *a, const struct snap_step *s);
+};
+
+const struct snap_step_ops *snap_step_ops(enum snap_step_kind kind);
+
+/*
+ * Walk a plan: intention to the journal, apply, done.  On a failure before
+ * the commit everything begun is undone backwards; after it the rest of the
+ * plan is still tried.  Sets *outcome (libxl_snapshot_outcome_t).
+ */
+int snap_act_run(struct snap_act *a, const struct snap_plan *p, int *outcome);
+
+/* Undo steps [0, n) backwards; every step is tried; first failure returned. */
+int snap_act_undo(struct snap_act *a, const struct snap_plan *p, size_t n);
+
+/* The worker of this act, started when there is none (or it died). */
+int snap_act_worker(struct snap_act *a, struct snap_worker **w);
+/* The QMP connection of this act, opened when there is none. */
+int snap_act_qmp(struct snap_act *a, const char *path, struct snap_qmp **q);
+
+/* One file a subject. */
+extern const struct snap_step_ops
+    snap_step_directory, snap_step_memory_file, snap_step_monitor_hold,
+    snap_step_suspend, snap_step_recheck, snap_step_disks, snap_step_config,
+    snap_step_resume, snap_step_monitor_release, snap_step_seal,
+    snap_step_protect, snap_step_manifest, snap_step_current,
+    snap_step_overlay, snap_step_copy, snap_step_pause,
+    snap_step_recheck_idle, snap_step_destroy, snap_step_monitor_end,
+    snap_step_apply_tag, snap_step_build, snap_step_delete_tag_live,
+    snap_step_delete_tag, snap_step_remove_snapshot;
+
+#endif
