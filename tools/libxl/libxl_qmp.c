@@ -217,7 +217,12 @@ static bool take_line(struct snap_qmp *q, const char **line, size_t *len)
 
 static bool is_blank(const char *line, size_t len)
 {
-    return len == strspn(line, " \t\r");        /* a '\n' stands behind it */
+    while (len && strchr(" \t\r", *line)) {
+        if (!*line) return false;       /* strchr finds the NUL, too */
+        line++;
+        len--;
+    }
+    return !len;
 }
 
 static int parse_line(struct snap_qmp *q, const char *line, size_t len,

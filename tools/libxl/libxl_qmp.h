@@ -120,6 +120,12 @@ struct snap_qmp_disks {
     struct snap_qmp_disk *data;
     size_t len;
 };
+/*
+ * The same by query-block alone, one round trip: vdev, type and filtered stay
+ * empty, qdev tells devices apart.  For looking again while a guest stands.
+ */
+int snap_qmp_query_blocks(struct snap_qmp *q, int timeout_ms,
+                          struct snap_qmp_disks *out);
 void snap_qmp_disks_dispose(struct snap_qmp_disks *d);
 
 /*

@@ -361,21 +361,28 @@ static int query_properties(struct snap_qmp *q, struct snap_qmp_disks *disks,
     return rc;
 }
 
-int snap_qmp_query_disks(struct snap_qmp *q, int timeout_ms,
-                         struct snap_qmp_disks *out)
+int snap_qmp_query_blocks(struct snap_qmp *q, int timeout_ms,
+                          struct snap_qmp_disks *out)
 {
-    int64_t deadline_ms = snap_now_ms() + timeout_ms;
     AUTO_JSON struct snap_json *answer = NULL;
     int rc;
 
     *out = (struct snap_qmp_disks){ 0 };
     rc = snap_qmp_command(q, "query-block", NULL, timeout_ms, &answer);
-    if (rc) return rc;
-    rc = read_devices(q, answer, out);
-    if (rc) goto out;
-    rc = query_properties(q, out, snap_left_ms(deadline_ms));
+    if (!rc) rc = read_devices(q, answer, out);
+    if (rc) snap_qmp_disks_dispose(out);
+    return rc;
+}
 
-out:
+int snap_qmp_query_disks(struct snap_qmp *q, int timeout_ms,
+                         struct snap_qmp_disks *out)
+{
+    int64_t deadline_ms = snap_now_ms() + timeout_ms;
+    int rc;
+
+    rc = snap_qmp_query_blocks(q, timeout_ms, out);
+    if (rc) return rc;
+    rc = query_properties(q, out, snap_left_ms(deadline_ms));
     if (rc) snap_qmp_disks_dispose(out);
     return rc;
 }

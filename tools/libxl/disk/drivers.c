@@ -83,6 +83,9 @@ static char *qemu_reason(const struct snap_facts *f,
                            "and as a PV disk; wait until the guest's PV "
                            "drivers have unplugged the emulated one",
                            d->opened_times);
+    if (d->filtered)
+        return snap_strdup("a block job (a backup, a mirror) works on it in "
+                           "QEMU; wait until it has ended");
     if (d->qemu_read_only)
         return snap_strdup("QEMU has it open read-only although the "
                            "configuration says writable");

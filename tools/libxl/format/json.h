@@ -18,7 +18,7 @@ enum snap_json_type {
 struct snap_json;           /* a node; a tree is owned through its root */
 
 #define SNAP_JSON_MAX_BYTES (16u << 20)
-#define SNAP_JSON_MAX_DEPTH 64
+#define SNAP_JSON_MAX_DEPTH 256
 #define SNAP_JSON_MAX_NODES 200000
 
 /*

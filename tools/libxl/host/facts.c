@@ -29,11 +29,13 @@ void snap_facts_dispose(struct snap_facts *f)
         free(d->params);
         free(d->backend_path);
         free(d->node);
+        free(d->qdev);
         free(d->qemu_driver);
         free(d->qemu_file);
         snap_strings_dispose(&d->tags);
         free(d->id.real);
         snap_chain_dispose(&d->chain);
+        snap_json_free(d->image);
         free(d->chain_error);
         free(d->users);
     }
@@ -96,6 +98,8 @@ static int read_config(struct snap_ctx *sc, struct snap_worker *w,
     if (rc) return rc;
     rc = snap_domconfig_read(sc, tree, &f->config);
     if (rc) return rc;
+    /* The hypervisor cannot tell PVH from HVM. */
+    if (f->config.type) f->dom.type = f->config.type;
     f->stored_json = get_userdata(sc, w, domid, "libxl-json");
     xl = get_userdata(sc, w, domid, "xl");
     f->userdata_xl = xl && *xl;
@@ -168,11 +172,14 @@ static void join_qemu(struct snap_ctx *sc, struct snap_facts_disk *d,
     size_t i;
 
     d->node = snap_strdup(q->node);
+    d->qdev = snap_strdup(q->qdev);
+    d->filtered = q->filtered;
     d->qemu_driver = snap_strdup(q->driver);
     d->qemu_file = snap_strdup(q->file);
     d->qemu_read_only = q->read_only;
     for (i = 0; i < q->tags.len; i++)
         snap_strings_add(&d->tags, q->tags.data[i]);
+    d->image = snap_json_copy(q->image);
     if (snap_image_chain_from_json(sc, q->image, &d->chain)) {
         d->chain_error = snap_strdup(sc->message);
         snap_clear(sc);
@@ -344,10 +351,21 @@ static int other_processes(struct snap_ctx *sc, struct snap_facts *f)
 
 /* ---- all of it ----------------------------------------------------------------- */
 
+/* How long each part took, for those who ask with -v -v. */
+static void lap(struct snap_ctx *sc, int64_t *since_ms, const char *what)
+{
+    int64_t now = snap_now_ms();
+
+    snap_log(sc, SNAP_LOG_DEBUG, "facts: %s, %lld ms", what,
+             (long long)(now - *since_ms));
+    *since_ms = now;
+}
+
 int snap_facts_read(struct snap_ctx *sc, struct snap_xen *x,
                     struct snap_worker *w, uint32_t domid,
                     struct snap_facts *out, struct snap_qmp **qmp)
 {
+    int64_t since_ms = snap_now_ms();
     int rc;
 
     memset(out, 0, sizeof(*out));
@@ -358,18 +376,24 @@ int snap_facts_read(struct snap_ctx *sc, struct snap_xen *x,
     rc = snap_xen_host(x, &out->host);
     if (rc) return rc;
     if (domid == 0) return 0;
+    lap(sc, &since_ms, "domain and host");
     rc = read_config(sc, w, domid, out);
     if (rc) return rc;
+    lap(sc, &since_ms, "configuration");
     out->stubdom = libxl_get_stubdom_id(x->ctx, domid);
     rc = read_disks(x, out);
     if (rc) return rc;
     identify_images(sc, out);
+    lap(sc, &since_ms, "xenstore and images");
     read_qemu(sc, x, out, qmp);
+    lap(sc, &since_ms, "QEMU");
     rc = snap_monitor_find(sc, domid, &out->monitor);
     if (rc) return rc;
+    lap(sc, &since_ms, "monitor");
     rc = other_domains(sc, x, out);
-    if (rc) return rc;
-    return other_processes(sc, out);
+    if (!rc) rc = other_processes(sc, out);
+    lap(sc, &since_ms, "who else");
+    return rc;
 }
 
 /* ---- the second look ------------------------------------------------------------ */
@@ -406,14 +430,15 @@ static int recheck_qemu(struct snap_ctx *sc, struct snap_qmp *qmp,
     size_t i, k;
     int rc;
 
-    rc = snap_qmp_query_disks(qmp, SNAP_QMP_TIMEOUT_MS, &q);
+    rc = snap_qmp_query_blocks(qmp, SNAP_QMP_TIMEOUT_MS, &q);
     if (rc) return rc;
     for (i = 0; i < f->ndisks; i++) {
         const struct snap_facts_disk *d = &f->disks[i];
         bool same = !d->node;
 
         for (k = 0; k < q.len && !same; k++)
-            same = q.data[k].vdev && !strcmp(q.data[k].vdev, d->vdev)
+            same = q.data[k].qdev && d->qdev
+                   && !strcmp(q.data[k].qdev, d->qdev)
                    && q.data[k].node && !strcmp(q.data[k].node, d->node)
                    && q.data[k].file && d->qemu_file
                    && !strcmp(q.data[k].file, d->qemu_file);
@@ -464,6 +489,7 @@ int snap_facts_recheck(struct snap_ctx *sc, struct snap_xen *x,
                        struct snap_worker *w, struct snap_qmp *qmp,
                        const struct snap_facts *f)
 {
+    int64_t since_ms = snap_now_ms();
     struct snap_dominfo dom;
     int rc;
 
@@ -473,7 +499,10 @@ int snap_facts_recheck(struct snap_ctx *sc, struct snap_xen *x,
     snap_dominfo_dispose(&dom);
     if (!rc) rc = recheck_vbds(sc, x, f);
     if (!rc) rc = recheck_config(sc, w, f);
+    lap(sc, &since_ms, "again: domain, disks, configuration");
     if (!rc && qmp) rc = recheck_qemu(sc, qmp, f);
+    lap(sc, &since_ms, "again: QEMU");
     if (!rc) rc = recheck_users(sc, f);
+    lap(sc, &since_ms, "again: who else");
     return rc;
 }

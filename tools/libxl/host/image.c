@@ -638,20 +638,35 @@ static int run_snapshot(struct snap_ctx *sc, const char *opts,
     return snap_fs_sync_file(sc, path);
 }
 
-int snap_image_apply_tag(struct snap_ctx *sc, const char *path,
-                         const char *format, const char *tag)
+static int apply_with_care(struct snap_ctx *sc, const char *path,
+                           const char *format, const char *tag,
+                           const char *opts)
 {
-    AUTO_FREE char *opts = NULL;
     struct snap_chain chain;
     int rc;
 
     rc = open_for_tag(sc, path, format, tag, &chain);
     if (rc) return rc;
-    rc = image_opts(sc, path, &opts);
-    if (!rc) rc = remove_bitmaps(sc, opts, &chain.data[0]);
+    rc = remove_bitmaps(sc, opts, &chain.data[0]);
     if (!rc) rc = run_snapshot(sc, opts, "-a", tag, path);
     snap_chain_dispose(&chain);
     return rc;
+}
+
+int snap_image_apply_tag(struct snap_ctx *sc, const char *path,
+                         const char *format, const char *tag, bool checked)
+{
+    AUTO_FREE char *opts = NULL;
+    int rc;
+
+    rc = image_opts(sc, path, &opts);
+    if (rc) return rc;
+    if (checked && !sc->message) {
+        if (!run_snapshot(sc, opts, "-a", tag, path)) return 0;
+        snap_log(sc, SNAP_LOG_DEBUG, "%s; looking closer", sc->message);
+        snap_clear(sc);
+    }
+    return apply_with_care(sc, path, format, tag, opts);
 }
 
 int snap_image_delete_tag(struct snap_ctx *sc, const char *path,

@@ -66,11 +66,13 @@ int snap_image_chain_from_json(struct snap_ctx *sc,
  * and compared; fails if path exists. Owner, group, mode as base; fsynced. */
 int snap_image_create_overlay(struct snap_ctx *sc, const char *path,
                               const char *base, const char *base_format);
-/* apply removes every dirty bitmap (with a note), then `snapshot -a TAG`;
- * qcow2 only, the chain below must be sound. The tag must exist exactly once
- * and be nobody's id: ERROR_NOTFOUND, ERROR_INVAL. fsynced. Deadline 1 h. */
+/* Removes every dirty bitmap, then `snapshot -a TAG`. The tag must exist
+ * exactly once. fsynced; the time limit is generous. `checked`: the caller has
+ * read the chain and found the tag once, so the image is not read again unless
+ * qemu-img refuses (as it does when there are bitmaps, which QEMU writes when
+ * it ends). */
 int snap_image_apply_tag(struct snap_ctx *sc, const char *path,
-                         const char *format, const char *tag);
+                         const char *format, const char *tag, bool checked);
 int snap_image_delete_tag(struct snap_ctx *sc, const char *path,
                           const char *format, const char *tag);
 

@@ -336,24 +336,78 @@ static int find_claims(struct snap_revert *r)
 
 /* ---- whose snapshot is it ----------------------------------------------------------------- */
 
-static bool in_chain(struct snap_revert *r, const struct snap_lineage *l,
-                     const struct snap_facts_disk *now,
-                     const struct snap_fs_id *id)
+/* The present chain of a disk as identities, top first. */
+static void chain_ids(struct snap_revert *r, const struct snap_chain *c,
+                      const struct snap_fs_id *top, struct snap_fs_id **ids,
+                      size_t *n)
 {
     size_t i;
-    bool related = now->have_id && snap_lineage_related(l, &now->id, id);
 
-    for (i = 0; !related && i < now->chain.len; i++) {
-        struct snap_fs_id layer;
-
-        if (snap_fs_identify(r->sc, now->chain.data[i].path, &layer)) {
-            snap_clear(r->sc);
-            continue;
-        }
-        related = snap_lineage_related(l, &layer, id);
-        free(layer.real);
+    *ids = snap_zalloc((c->len + 1) * sizeof(**ids));
+    *n = 0;
+    if (top) {
+        (*ids)[*n] = *top;
+        (*ids)[(*n)++].real = snap_strdup(top->real);
     }
-    return related;
+    for (i = top ? 1 : 0; i < c->len; i++) {
+        if (snap_fs_identify(r->sc, c->data[i].path, &(*ids)[*n]))
+            snap_clear(r->sc);
+        else
+            ++*n;
+    }
+}
+
+static void ids_free(struct snap_fs_id *ids, size_t n)
+{
+    while (n-- > 0)
+        free(ids[n].real);
+    free(ids);
+}
+
+/*
+ * 2: the snapshot's own image (or a copy of it, or what it is a copy of) is
+ * in the present chain. 1: only a layer below it is, which two domains on one
+ * golden image share as well. 0: nothing in common.
+ */
+static int common_ground(struct snap_revert *r, const struct snap_lineage *l,
+                         const struct snap_facts_disk *now,
+                         const struct snap_revert_disk *d)
+{
+    struct snap_fs_id *have, *want;
+    size_t nhave, nwant, i, k;
+    int answer = 0;
+
+    chain_ids(r, &now->chain, now->have_id ? &now->id : NULL, &have, &nhave);
+    chain_ids(r, &d->chain, &d->id, &want, &nwant);
+    for (k = 0; k < nwant && !answer; k++)
+        for (i = 0; i < nhave && !answer; i++)
+            if (snap_lineage_related(l, &have[i], &want[k]))
+                answer = k == 0 ? 2 : 1;
+    ids_free(have, nhave);
+    ids_free(want, nwant);
+    return answer;
+}
+
+static void judge_disk(struct snap_revert *r, const struct snap_lineage *l,
+                       const struct snap_revert_disk *d)
+{
+    const struct snap_facts_disk *now = snap_facts_disk(&r->now, d->m->vdev);
+    bool same_name = r->set.domain_name
+                     && !strcmp(r->set.domain_name, r->p->domain_name);
+    int ground;
+
+    if (!now) {
+        r->f.stranger = snap_printf("the domain has no disk '%s'",
+                                    d->m->vdev);
+        return;
+    }
+    ground = common_ground(r, l, now, d);
+    if (ground == 2 || (ground == 1 && same_name)) return;
+    r->f.stranger = snap_printf("its disk '%s' is on '%s', which has nothing "
+                                "in common with '%s'%s", d->m->vdev,
+                                now->path ? now->path : "nothing",
+                                d->id.real, ground == 1 ? " but a base that "
+                                "other domains may share" : "");
 }
 
 static void judge_running(struct snap_revert *r)
@@ -362,21 +416,8 @@ static void judge_running(struct snap_revert *r)
     size_t i;
 
     snap_lineage_read(r->sc, r->p->current_path, &l);
-    for (i = 0; i < r->f.ndisks && !r->f.stranger; i++) {
-        const struct snap_revert_disk *d = &r->f.disks[i];
-        const struct snap_facts_disk *now = snap_facts_disk(&r->now,
-                                                            d->m->vdev);
-
-        if (!now)
-            r->f.stranger = snap_printf("the domain has no disk '%s'",
-                                        d->m->vdev);
-        else if (!in_chain(r, &l, now, &d->id))
-            r->f.stranger = snap_printf("its disk '%s' is on '%s', which has "
-                                        "nothing in common with '%s'",
-                                        d->m->vdev,
-                                        now->path ? now->path : "nothing",
-                                        d->id.real);
-    }
+    for (i = 0; i < r->f.ndisks && !r->f.stranger; i++)
+        judge_disk(r, &l, &r->f.disks[i]);
     snap_lineage_dispose(&l);
 }
 
@@ -436,6 +477,23 @@ static int read_now(struct snap_revert *r)
     return rc;
 }
 
+/* The chain of an image: QEMU's own words where it is the running domain's
+ * active layer, qemu-img's else. */
+static int read_chain(struct snap_revert *r, struct snap_revert_disk *d)
+{
+    size_t i;
+
+    for (i = 0; i < r->now.ndisks; i++) {
+        const struct snap_facts_disk *now = &r->now.disks[i];
+
+        if (now->image && !now->chain_error && now->have_id
+            && snap_fs_same(&now->id, &d->id)
+            && !strcmp(now->format, d->m->format))
+            return snap_image_chain_from_json(r->sc, now->image, &d->chain);
+    }
+    return snap_image_chain(r->sc, d->id.real, d->m->format, &d->chain);
+}
+
 static int read_disk(struct snap_revert *r, size_t i)
 {
     struct snap_revert_disk *d = &r->f.disks[i];
@@ -443,8 +501,7 @@ static int read_disk(struct snap_revert *r, size_t i)
 
     d->m = &r->set.disks[i];
     rc = snap_fs_identify(r->sc, d->m->image, &d->id);
-    if (!rc) rc = snap_image_chain(r->sc, d->id.real, d->m->format,
-                                   &d->chain);
+    if (!rc) rc = read_chain(r, d);
     if (rc) return snap_within(r->sc, rc, "disk '%s'", d->m->vdev);
     find_frozen(r, d);
     if (d->m->type == SNAP_DISK_EXTERNAL || d->frozen_by)

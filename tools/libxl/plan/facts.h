@@ -28,6 +28,8 @@ struct snap_facts_disk {
     int frontend_state;
     /* QEMU; node NULL when QEMU does not serve it */
     char *node;
+    char *qdev;             /* QEMU's device, an object path */
+    bool filtered;          /* a block job has its filter above the image */
     char *qemu_driver;      /* format that QEMU uses at the root */
     char *qemu_file;
     bool qemu_read_only;
@@ -37,6 +39,7 @@ struct snap_facts_disk {
     bool have_id;
     struct snap_fs_id id;
     struct snap_chain chain;    /* top first; only for images QEMU serves */
+    struct snap_json *image;    /* QEMU's ImageInfo that chain came from */
     char *chain_error;      /* why the chain could not be read */
     char *users;            /* who else has any layer of it open; NULL: none */
 };

@@ -28,6 +28,7 @@ enum snap_step_kind {
     STEP_PAUSE,
     STEP_RECHECK_IDLE,
     STEP_DESTROY,
+    STEP_DESTROYED,
     STEP_MONITOR_END,
     STEP_APPLY_TAG,
     STEP_BUILD,

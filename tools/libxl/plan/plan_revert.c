@@ -287,7 +287,13 @@ static void add_tags(const struct snap_revert_facts *f, struct snap_plan *p)
         snap_step_arg(s, "image", path);
         snap_step_arg(s, "vdev", d->m->vdev);
         snap_step_arg(s, "tag", d->m->tag);
+        /* Its own domain is still on its way out. */
+        if (f->now->exists)
+            snap_step_arg_u64(s, "domid", f->now->dom.domid);
     }
+    if (!f->now->exists) return;
+    snap_step_arg_u64(snap_plan_add(p, STEP_DESTROYED), "domid",
+                      f->now->dom.domid);
 }
 
 static void add_build(const struct snap_revert_facts *f,

@@ -17,15 +17,22 @@ static bool is_internal(const struct snap_step *s, size_t i)
     return !strcmp(snap_step_get_nth(s, "how", i), "internal");
 }
 
+/* By the toolstack's name (query_disks), or by QEMU's device, which the plan
+ * has for that name (query_blocks). */
 static const struct snap_qmp_disk *find_disk(const struct snap_qmp_disks *q,
-                                             const char *vdev)
+                                             const char *vdev,
+                                             const char *qdev)
 {
     size_t i;
 
-    for (i = 0; i < q->len; i++)
-        if (q->data[i].vdev && !strcmp(q->data[i].vdev, vdev)
-            && q->data[i].inserted)
-            return &q->data[i];
+    for (i = 0; i < q->len; i++) {
+        const struct snap_qmp_disk *d = &q->data[i];
+
+        if (!d->inserted) continue;
+        if ((d->vdev && !strcmp(d->vdev, vdev))
+            || (!d->vdev && qdev && d->qdev && !strcmp(d->qdev, qdev)))
+            return d;
+    }
     return NULL;
 }
 
@@ -65,10 +72,11 @@ static struct snap_manifest_disk *manifest_disk(struct snap_act *a,
 }
 
 static int verify_internal(struct snap_act *a, const struct snap_step *s,
-                           size_t i, const struct snap_qmp_disk *d)
+                           size_t i, const char *vdev,
+                           const struct snap_qmp_disk *d)
 {
     const char *tag = snap_step_get_nth(s, "tag", i);
-    struct snap_manifest_disk *m = manifest_disk(a, d->vdev);
+    struct snap_manifest_disk *m = manifest_disk(a, vdev);
     size_t k;
 
     for (k = 0; k < d->tags.len; k++) {
@@ -80,12 +88,13 @@ static int verify_internal(struct snap_act *a, const struct snap_step *s,
         return 0;
     }
     return snap_fail(a->sc, ERROR_FAIL, "disk '%s': QEMU said the snapshot "
-                     "was made, but the image does not list '%s'", d->vdev,
+                     "was made, but the image does not list '%s'", vdev,
                      tag);
 }
 
 static int verify_external(struct snap_act *a, const struct snap_step *s,
-                           size_t i, const struct snap_qmp_disk *d)
+                           size_t i, const char *vdev,
+                           const struct snap_qmp_disk *d)
 {
     const char *overlay = snap_step_get_nth(s, "overlay", i);
     const char *node = snap_step_get_nth(s, "overlay-node", i);
@@ -95,10 +104,10 @@ static int verify_external(struct snap_act *a, const struct snap_step *s,
         || strcmp(d->driver, "qcow2") || d->read_only)
         return snap_fail(a->sc, ERROR_FAIL, "disk '%s': QEMU said the "
                          "overlay was made, but does not write to '%s'",
-                         d->vdev, overlay);
+                         vdev, overlay);
     if (!d->backing_file)
         return snap_fail(a->sc, ERROR_FAIL, "disk '%s': the new overlay '%s' "
-                         "has no backing file", d->vdev, overlay);
+                         "has no backing file", vdev, overlay);
     return 0;
 }
 
@@ -110,18 +119,19 @@ static int verify(struct snap_act *a, const struct snap_step *s,
     size_t i;
     int rc;
 
-    rc = snap_qmp_query_disks(qmp, SNAP_QMP_TIMEOUT_MS, &q);
+    rc = snap_qmp_query_blocks(qmp, SNAP_QMP_TIMEOUT_MS, &q);
     if (rc) return rc;
     for (i = 0; !rc && (vdev = snap_step_get_nth(s, "vdev", i)); i++) {
-        const struct snap_qmp_disk *d = find_disk(&q, vdev);
+        const struct snap_qmp_disk *d = find_disk(&q, vdev,
+                                            snap_step_get_nth(s, "qdev", i));
 
         if (!d)
             rc = snap_fail(a->sc, ERROR_FAIL, "disk '%s' vanished from QEMU",
                            vdev);
         else if (is_internal(s, i))
-            rc = verify_internal(a, s, i, d);
+            rc = verify_internal(a, s, i, vdev, d);
         else
-            rc = verify_external(a, s, i, d);
+            rc = verify_external(a, s, i, vdev, d);
     }
     snap_qmp_disks_dispose(&q);
     return rc;
@@ -175,7 +185,7 @@ static int disks_undo(struct snap_act *a, const struct snap_step *s)
     if (!rc) rc = snap_qmp_query_disks(qmp, SNAP_QMP_TIMEOUT_MS, &q);
     if (rc) return rc;
     for (i = 0; (vdev = snap_step_get_nth(s, "vdev", i)); i++) {
-        rc = undo_one(a, s, i, find_disk(&q, vdev), qmp);
+        rc = undo_one(a, s, i, find_disk(&q, vdev, NULL), qmp);
         if (rc && !first) first = rc;
     }
     snap_qmp_disks_dispose(&q);
@@ -324,7 +334,7 @@ static int delete_tag_live_apply(struct snap_act *a, const struct snap_step *s)
     rc = snap_act_qmp(a, snap_step_get(s, "qmp"), &qmp);
     if (!rc) rc = snap_qmp_query_disks(qmp, SNAP_QMP_TIMEOUT_MS, &q);
     if (rc) return rc;
-    d = find_disk(&q, snap_step_get(s, "vdev"));
+    d = find_disk(&q, snap_step_get(s, "vdev"), NULL);
     if (d && snap_strings_have(&d->tags, snap_step_get(s, "tag")))
         rc = snap_qmp_delete_internal(qmp, d->node, snap_step_get(s, "tag"),
                                       COMMIT_TIMEOUT_MS);

@@ -203,19 +203,22 @@ static int wait_destroyed(struct snap_act *a, uint32_t domid)
     return 0;
 }
 
+/* libxl ends QEMU first and then waits for devices and memory for seconds;
+ * the images are free as soon as QEMU is gone, so the rest is waited for by
+ * the step behind the disks'. */
 static int destroy_apply(struct snap_act *a, const struct snap_step *s)
 {
-    uint32_t domid = snap_step_get_u64(s, "domid");
     struct snap_worker *w;
     int rc;
 
     rc = snap_act_worker(a, &w);
     if (!rc)
-        rc = snap_worker_call(w, SNAP_WORKER_DESTROY, domid, 0, NULL, 0,
-                              DESTROY_TIMEOUT_MS, "destroying the domain",
-                              NULL);
-    if (!rc) rc = wait_destroyed(a, domid);
-    if (rc) return rc;
+        rc = snap_worker_send(w, SNAP_WORKER_DESTROY,
+                              snap_step_get_u64(s, "domid"), 0, NULL, 0);
+    if (rc)
+        return snap_fail(a->sc, rc, "destroying the domain: the process that "
+                         "calls libxl died");
+    a->destroying = true;
     if (snap_process_wait_gone(snap_step_get_u64(s, "qemu-pid"),
                                snap_step_get_u64(s, "qemu-start"),
                                QEMU_GONE_MS))
@@ -225,7 +228,28 @@ static int destroy_apply(struct snap_act *a, const struct snap_step *s)
     return 0;
 }
 
+static int destroyed_apply(struct snap_act *a, const struct snap_step *s)
+{
+    AUTO_FREE char *line = NULL;
+    int rc, xl_rc = 0;
+
+    if (a->destroying) {
+        a->destroying = false;
+        rc = snap_worker_poll(a->worker, DESTROY_TIMEOUT_MS, &xl_rc, &line,
+                              NULL);
+        if (rc)
+            return snap_fail(a->sc, ERROR_TIMEDOUT, "destroying the domain: "
+                             "libxl did not answer within %d s",
+                             DESTROY_TIMEOUT_MS / 1000);
+        if (xl_rc)
+            return snap_fail(a->sc, xl_rc, "destroying the domain: libxl "
+                             "failed (%d): %s", xl_rc, line ? line : "?");
+    }
+    return wait_destroyed(a, snap_step_get_u64(s, "domid"));
+}
+
 const struct snap_step_ops snap_step_destroy = { .apply = destroy_apply };
+const struct snap_step_ops snap_step_destroyed = { .apply = destroyed_apply };
 
 /* ---- tags --------------------------------------------------------------------------- */
 
@@ -235,7 +259,7 @@ static int apply_tag_apply(struct snap_act *a, const struct snap_step *s)
 
     if (rc) return rc;
     return snap_image_apply_tag(a->sc, snap_step_get(s, "path"), "qcow2",
-                                snap_step_get(s, "tag"));
+                                snap_step_get(s, "tag"), true);
 }
 
 const struct snap_step_ops snap_step_apply_tag = { .apply = apply_tag_apply };
@@ -351,10 +375,10 @@ static int check_built(struct snap_act *a, const struct snap_step *s)
     if (libxl_name_to_domid(a->xen->ctx, name, &a->new_domid))
         return snap_fail(a->sc, ERROR_FAIL, "`xl restore` said it built "
                          "domain '%s', but it is not there", name);
-    for (tries = 0; tries < 100; tries++) {
+    for (tries = 0; tries < 500; tries++) {
         if (snap_monitor_find(a->sc, a->new_domid, &m)) break;
         if (m.pid) break;
-        poll(NULL, 0, 50);
+        poll(NULL, 0, 10);
     }
     if (!m.pid && a->notes)
         snap_strings_take(a->notes, snap_printf(

@@ -27,6 +27,7 @@ static const struct snap_step_ops *const step_table[STEP_KINDS] = {
     [STEP_PAUSE] = &snap_step_pause,
     [STEP_RECHECK_IDLE] = &snap_step_recheck_idle,
     [STEP_DESTROY] = &snap_step_destroy,
+    [STEP_DESTROYED] = &snap_step_destroyed,
     [STEP_MONITOR_END] = &snap_step_monitor_end,
     [STEP_APPLY_TAG] = &snap_step_apply_tag,
     [STEP_BUILD] = &snap_step_build,
@@ -158,7 +159,8 @@ static int run_after_commit(struct snap_act *a, const struct snap_plan *p,
         /* Without these the ones behind them would do harm. */
         if (rc && (p->steps[i].kind == STEP_SEAL
                    || p->steps[i].kind == STEP_APPLY_TAG
-                   || p->steps[i].kind == STEP_MONITOR_END))
+                   || p->steps[i].kind == STEP_MONITOR_END
+                   || p->steps[i].kind == STEP_DESTROYED))
             break;
     }
     return first;

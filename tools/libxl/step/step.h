@@ -40,6 +40,7 @@ struct snap_act {
     const char *const *images;          /* real paths that must be idle */
     size_t nimages;
     uint32_t new_domid;
+    bool destroying;                    /* libxl was asked, not yet done */
     bool failed_here;                   /* the step being undone is the one
                                          * that failed in this process */
 };
@@ -74,7 +75,7 @@ extern const struct snap_step_ops
     snap_step_resume, snap_step_monitor_release, snap_step_seal,
     snap_step_protect, snap_step_manifest, snap_step_current,
     snap_step_overlay, snap_step_copy, snap_step_pause,
-    snap_step_recheck_idle, snap_step_destroy, snap_step_monitor_end,
+    snap_step_recheck_idle, snap_step_destroy, snap_step_destroyed, snap_step_monitor_end,
     snap_step_apply_tag, snap_step_build, snap_step_delete_tag_live,
     snap_step_delete_tag, snap_step_remove_snapshot;
 

@@ -472,9 +472,9 @@ static void goes_back_to_tags(void)
     MUST("qemu-img", "bitmap", "--add", "-f", "qcow2", "--", path,
          "-bm");
     MUST("qemu-img", "bitmap", "--add", "-f", "qcow2", path, "b,m");
-    ok(!snap_image_apply_tag(&sc, path, "qcow2", "one") &&
+    ok(!snap_image_apply_tag(&sc, path, "qcow2", "one", false) &&
        filled(path, "0xaa"), "an image with bitmaps goes back to a tag");
-    ok(!snap_image_apply_tag(&sc, path, "qcow2", "two") &&
+    ok(!snap_image_apply_tag(&sc, path, "qcow2", "two", false) &&
        filled(path, "0xbb"), "and forward to another");
     is_int(snap_image_delete_tag(&sc, path, "qcow2", "one"), 0,
            "a tag is deleted");
@@ -482,7 +482,7 @@ static void goes_back_to_tags(void)
     is_int(snap_image_delete_tag(&sc, path, "qcow2", "one"), ERROR_NOTFOUND,
            "deleted again, it is not found");
     snap_clear(&sc);
-    is_int(snap_image_apply_tag(&sc, path, "qcow2", "one"), ERROR_NOTFOUND,
+    is_int(snap_image_apply_tag(&sc, path, "qcow2", "one", false), ERROR_NOTFOUND,
            "nor is it to go back to");
     snap_clear(&sc);
     ok(filled(path, "0xbb"), "the image is untouched by that");
@@ -501,18 +501,18 @@ static void refuses_doubtful_tags(void)
     MUST("qemu-img", "snapshot", "-c", "dup", path);
     MUST("qemu-img", "snapshot", "-c", "dup", path);
     fill(path, "0xcc");
-    is_int(snap_image_apply_tag(&sc, path, "qcow2", "1"), ERROR_INVAL,
+    is_int(snap_image_apply_tag(&sc, path, "qcow2", "1", false), ERROR_INVAL,
            "a tag that is another's id is refused");
     like(sc.message, "more than one", "the message says why");
     snap_clear(&sc);
     is_int(snap_image_delete_tag(&sc, path, "qcow2", "dup"), ERROR_INVAL,
            "a tag that is there twice is refused");
     snap_clear(&sc);
-    is_int(snap_image_apply_tag(&sc, path, "qcow2", "2"), ERROR_NOTFOUND,
+    is_int(snap_image_apply_tag(&sc, path, "qcow2", "2", false), ERROR_NOTFOUND,
            "an id is no tag");
     snap_clear(&sc);
     ok(filled(path, "0xcc"), "the image is untouched");
-    is_int(snap_image_apply_tag(&sc, raw, "raw", "x"), ERROR_INVAL,
+    is_int(snap_image_apply_tag(&sc, raw, "raw", "x", false), ERROR_INVAL,
            "a raw image has no tags");
     like(sc.message, "only qcow2", "the message says why");
     snap_clear(&sc);
@@ -527,7 +527,7 @@ static void refuses_tags_over_bad_chains(void)
     make_unsafe(path, base, "raw");
     MUST("qemu-img", "snapshot", "-c", "x", path);
     forget_format(path);
-    is_int(snap_image_apply_tag(&sc, path, "qcow2", "x"), ERROR_INVAL,
+    is_int(snap_image_apply_tag(&sc, path, "qcow2", "x", false), ERROR_INVAL,
            "a tag over a base without a format is refused");
     snap_clear(&sc);
 }
@@ -548,7 +548,7 @@ static void applies_on_block_devices(void)
     fill(dev, "0xaa");
     MUST("qemu-img", "snapshot", "-c", "one", dev);
     fill(dev, "0xbb");
-    ok(!snap_image_apply_tag(&sc, dev, "qcow2", "one") && filled(dev, "0xaa"),
+    ok(!snap_image_apply_tag(&sc, dev, "qcow2", "one", false) && filled(dev, "0xaa"),
        "a qcow2 on a block device goes back, too");
     MUST("losetup", "-d", dev);
 }

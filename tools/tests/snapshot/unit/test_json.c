@@ -233,8 +233,8 @@ static void test_bounds(void)
     struct snap_text many = { .len = 0 };
     size_t i;
 
-    ok(j, "64 levels are accepted");
-    refused(too_deep, "deeper than 64", "65 levels are refused");
+    ok(j, "256 levels are accepted");
+    refused(too_deep, "deeper than 256", "257 levels are refused");
     memset(huge, ' ', SNAP_JSON_MAX_BYTES + 1);
     is_refused(huge, SNAP_JSON_MAX_BYTES + 1, "more than 16777216",
                "more than 16 MiB are refused");

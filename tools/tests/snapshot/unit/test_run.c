@@ -150,7 +150,9 @@ static void resets_signals(void)
             strncmp(line, "SigCgt", 6))
             continue;
         seen++;
-        if (!strtoull(line + 7, NULL, 16)) continue;
+        /* 32 and 33 are glibc's own: no program can set them, and make's
+         * posix_spawn leaves them ignored. */
+        if (!(strtoull(line + 7, NULL, 16) & ~(3ull << 31))) continue;
         diag("%s", line);
         clean = false;
     }
