@@ -184,6 +184,7 @@ typedef struct {
     size_t nothers;
     bool dry_run;
     int lock_timeout_ms;
+    const char *retry_command;  /* the user's command, for the hint */
 } libxl_snapshot_delete_params;
 
 /* Snapshots with internal disks only: drops the tags (QMP when the domain

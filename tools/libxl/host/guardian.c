@@ -144,12 +144,40 @@ static void act_on_death(const struct snap_guardian_charge *c, bool asked)
     snap_monitor_release(&c->monitor);
 }
 
+static void unpause(struct snap_ctx *sc, const struct snap_guardian_charge *c)
+{
+    AUTO_XEN struct snap_xen *x = NULL;
+    AUTO_WORKER struct snap_worker *w = NULL;
+    struct snap_dominfo dom;
+    bool ours;
+
+    if (snap_xen_open(sc, &x) || snap_xen_domain(x, c->domid, &dom)) return;
+    ours = dom.paused && !dom.dying && !strcmp(dom.uuid, c->uuid);
+    snap_dominfo_dispose(&dom);
+    if (ours && !snap_worker_start(sc, -1, &w))
+        snap_worker_call(w, SNAP_WORKER_UNPAUSE, c->domid, 0, NULL, 0,
+                         RESUME_TIMEOUT_MS, "unpausing the domain", NULL);
+}
+
+static void act_on_death_of_revert(const struct snap_guardian_charge *c,
+                                   char phase)
+{
+    struct snap_ctx sc = SNAP_CTX_INIT;
+
+    if (phase == 'R') {
+        snap_monitor_end(&sc, &c->monitor, 10000);
+        return;
+    }
+    end_worker(c->worker_pgid);
+    if (phase == 'S') unpause(&sc, c);
+    snap_monitor_release(&c->monitor);
+}
+
 static void guardian_main(int in, const struct snap_guardian_charge *c)
 {
     struct sigaction ign = { .sa_handler = SIG_IGN };
     int keep[2] = { in, c->lock_fd };
-    bool asked = false;
-    char phase;
+    char phase = 0, next;
     ssize_t n;
 
     setsid();
@@ -160,13 +188,16 @@ static void guardian_main(int in, const struct snap_guardian_charge *c)
     sigaction(SIGPIPE, &ign, NULL);
     snap_run_close_fds(keep, c->lock_fd >= 0 ? 2 : 1);
     for (;;) {
-        n = read(in, &phase, 1);
+        n = read(in, &next, 1);
         if (n < 0 && errno == EINTR) continue;
         if (n <= 0) break;
-        if (phase == 'Q') _exit(0);
-        asked = phase == 'S';
+        if (next == 'Q') _exit(0);
+        phase = next;
     }
-    act_on_death(c, asked);
+    if (c->reverting)
+        act_on_death_of_revert(c, phase);
+    else
+        act_on_death(c, phase == 'S');
     _exit(0);
 }
 

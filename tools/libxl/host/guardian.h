@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-only */
 /*
  * The guardian: a process of its own, tied to us by a pipe.  When we die
- * while the guest stands still it ends our worker, resumes the domain and
- * lets the monitor go on.  It keeps the domain's lock until it is through.
+ * while the guest stands still it ends our worker, resumes (or unpauses) the
+ * domain and lets the monitor go on; once a revert has begun to destroy, it
+ * ends the monitor, which would make a second domain.  It keeps the domain's lock until it is through.
  * rescue() is what it does; snapshot-recover and undo call the same.
  */
 #ifndef SNAP_GUARDIAN_H
@@ -16,6 +17,8 @@ struct snap_guardian;
 struct snap_guardian_charge {
     uint32_t domid;
     const char *uuid;
+    bool reverting;             /* asked: it was paused, not suspended;
+                                 * resumed: it is being destroyed */
     bool live;                  /* log-dirty mode may have been left on */
     int worker_pgid;            /* 0: none */
     struct snap_monitor monitor;

@@ -199,7 +199,10 @@ static int act(struct create *c, libxl_snapshot_result *result)
     rc = snap_op_journal_head(c->sc, &c->journal, "create",
                               c->facts.dom.name, c->facts.dom.uuid,
                               c->facts.dom.domid, &result->manifest, NULL);
-    if (rc) return rc;
+    if (rc) {
+        snap_journal_close(c->sc, &c->journal);
+        return rc;
+    }
     rc = snap_act_run(&a, &c->plan, &outcome);
     c->qmp = a.qmp;
     snap_worker_stop(a.worker);

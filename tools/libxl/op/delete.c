@@ -172,10 +172,7 @@ static int act(struct delete *d, libxl_snapshot_result *result)
         .sc = d->sc, .xen = d->xen, .journal = &d->journal, .memory_fd = -1,
         .worker = d->worker, .notes = &result->notes,
     };
-    AUTO_FREE char *domain = snap_op_quote(d->p->domain_name);
-    AUTO_FREE char *dir = snap_op_quote(d->p->set->directory);
-    AUTO_FREE char *retry = snap_printf("xl snapshot-delete %s %s", domain,
-                                        dir);
+    const char *retry = d->p->retry_command;
     int rc, outcome;
 
     d->worker = NULL;

@@ -123,6 +123,16 @@ static const struct snap_step *find_step(struct recover *r,
     return NULL;
 }
 
+static const struct snap_step *find_kind(struct recover *r,
+                                         enum snap_step_kind kind)
+{
+    size_t i;
+
+    for (i = 0; i < r->plan.len; i++)
+        if (r->plan.steps[i].kind == kind) return &r->plan.steps[i];
+    return NULL;
+}
+
 static int rescue_guest(struct recover *r, libxl_snapshot_result *result)
 {
     const struct snap_step *s = find_step(r, STEP_SUSPEND);
@@ -145,7 +155,9 @@ static void release_monitor(struct recover *r, libxl_snapshot_result *result)
     struct snap_monitor m = { 0 };
     char state = 0;
 
-    if (!s) return;
+    /* Behind a destroy it is ended, not let go. */
+    if (!s || (!strcmp(r->what, "revert") && r->begun > r->plan.commit))
+        return;
     m.pid = snap_step_get_u64(s, "pid");
     m.start_time = snap_step_get_u64(s, "start");
     if (snap_process_start_time(m.pid, &state) == m.start_time
@@ -210,6 +222,18 @@ static int recover_create(struct recover *r, libxl_snapshot_result *result)
     return rc;
 }
 
+/* The destroy was intended, but the domain and its QEMU are both there. */
+static bool destroy_never_began(struct recover *r)
+{
+    const struct snap_step *s = find_step(r, STEP_DESTROY);
+    uint64_t start;
+
+    if (!s || r->done > r->plan.commit || !domain_is_there(r)) return false;
+    start = snap_step_get_u64(s, "qemu-start");
+    return !start || snap_process_start_time(snap_step_get_u64(s, "qemu-pid"),
+                                             NULL) == start;
+}
+
 static int recover_revert(struct recover *r, libxl_snapshot_result *result)
 {
     struct snap_act a = {
@@ -218,13 +242,17 @@ static int recover_revert(struct recover *r, libxl_snapshot_result *result)
     };
     int rc = 0;
 
-    if (r->begun <= r->plan.commit) {
+    if (r->begun <= r->plan.commit || destroy_never_began(r)) {
         rc = snap_act_undo(&a, &r->plan, r->begun);
         if (!rc)
             snap_strings_take(&result->notes, snap_printf(
                 "the revert of domain '%s' had not begun to destroy "
                 "anything and was undone", r->name));
     } else {
+        const struct snap_step *end = find_kind(r, STEP_MONITOR_END);
+
+        /* It would make a second domain. */
+        if (end) rc = snap_step_monitor_end.apply(&a, end);
         /* Recovery never starts a domain: it says how. */
         snap_strings_take(&result->notes, snap_printf(
             "the revert of domain '%s' was interrupted after the old domain "
@@ -287,6 +315,7 @@ int libxl_snapshot_recover(libxl_snapshot_ctx *ctx, const char *domain_name,
                            libxl_snapshot_result *result)
 {
     AUTO_XEN struct snap_xen *x = NULL;
+    AUTO_FREE char *quoted = snap_op_quote(domain_name ? domain_name : "");
     struct snap_strings names = { 0 };
     size_t i;
     int rc, first = 0;
@@ -309,5 +338,5 @@ int libxl_snapshot_recover(libxl_snapshot_ctx *ctx, const char *domain_name,
     return snap_op_finish(ctx, rc, rc ? LIBXL_SNAPSHOT_NOT_WHOLE
                                       : LIBXL_SNAPSHOT_DONE,
                           "xl snapshot-recover%s%s", domain_name ? " " : "",
-                          domain_name ? domain_name : "");
+                          domain_name ? quoted : "");
 }

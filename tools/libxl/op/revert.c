@@ -83,6 +83,19 @@ static int final_config(struct snap_revert *r)
 
 /* ---- acting ------------------------------------------------------------------------ */
 
+static int start_guardian(struct snap_revert *r, struct snap_act *a)
+{
+    if (!r->now.exists) return 0;
+    return snap_guardian_start(r->sc, &(struct snap_guardian_charge) {
+        .domid = r->now.dom.domid,
+        .uuid = r->now.dom.uuid,
+        .reverting = true,
+        .worker_pgid = snap_worker_pgid(a->worker),
+        .monitor = r->now.monitor,
+        .lock_fd = r->journal.fd,
+    }, &a->guardian);
+}
+
 static int act(struct snap_revert *r, libxl_snapshot_result *result)
 {
     struct snap_act a = {
@@ -99,9 +112,15 @@ static int act(struct snap_revert *r, libxl_snapshot_result *result)
                               r->now.exists ? r->now.dom.uuid : NULL,
                               r->now.exists ? (int64_t)r->now.dom.domid : -1,
                               NULL, r->p->retry_command);
-    if (rc) return rc;
+    if (!rc) rc = start_guardian(r, &a);
+    if (rc) {
+        snap_journal_close(r->sc, &r->journal);
+        snap_worker_stop(a.worker);
+        return rc;
+    }
     rc = snap_act_run(&a, &r->plan, &outcome);
     snap_worker_stop(a.worker);
+    snap_guardian_end(a.guardian);
     snap_qmp_close(a.qmp);
     result->domid = a.new_domid;
     /* Past the commit a revert is finished by doing it again: what was begun

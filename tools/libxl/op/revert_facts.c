@@ -48,6 +48,21 @@ static int open_memory(struct snap_revert *r)
     return 0;
 }
 
+/* The stream's kind of guest against the configuration's: `xl restore` finds
+ * out only after the old domain is gone. */
+static int check_kind(struct snap_revert *r)
+{
+    const char *type = r->config.type ? r->config.type : "?";
+    bool hvm = !strcmp(type, "hvm");
+
+    if (r->image.hvm == (strcmp(type, "pv") != 0)
+        && r->image.has_emulator == hvm)
+        return 0;
+    return snap_fail(r->sc, ERROR_INVAL, "the memory image '%s' is not one "
+                     "of a %s guest, as its configuration says: it is not "
+                     "whole", r->f.memory_path, type);
+}
+
 static int read_memory(struct snap_revert *r)
 {
     const struct snap_manifest *m = &r->p->set->manifest;
@@ -70,6 +85,8 @@ static int read_memory(struct snap_revert *r)
     rc = snap_json_parse(r->sc, "the memory image's configuration",
                          r->image.config, strlen(r->image.config), &r->tree);
     if (!rc) rc = snap_domconfig_read(r->sc, r->tree, &r->config);
+    if (rc) return rc;
+    rc = check_kind(r);
     if (rc) return rc;
     r->f.memory_pages = r->image.pages;
     r->f.xen_major = r->image.xen_major;

@@ -292,6 +292,7 @@ static int resume_apply(struct snap_act *a, const struct snap_step *s)
                           RESUME_TIMEOUT_MS, "resuming the domain", NULL);
     if (rc) return rc;
     a->resumed_ms = snap_now_ms();
+    a->past_commit = true;
     rc = see_running(a, domid);
     if (rc) return rc;
     snap_guardian_resumed(a->guardian);

@@ -65,6 +65,7 @@ static int pause_apply(struct snap_act *a, const struct snap_step *s)
     int rc = snap_act_worker(a, &w);
 
     if (rc) return rc;
+    snap_guardian_asked(a->guardian);
     return snap_worker_call(w, SNAP_WORKER_PAUSE,
                             snap_step_get_u64(s, "domid"), 0, NULL, 0,
                             DESTROY_TIMEOUT_MS, "pausing the domain", NULL);
@@ -219,6 +220,8 @@ static int destroy_apply(struct snap_act *a, const struct snap_step *s)
         return snap_fail(a->sc, rc, "destroying the domain: the process that "
                          "calls libxl died");
     a->destroying = true;
+    a->past_commit = true;
+    snap_guardian_resumed(a->guardian);
     if (snap_process_wait_gone(snap_step_get_u64(s, "qemu-pid"),
                                snap_step_get_u64(s, "qemu-start"),
                                QEMU_GONE_MS))
@@ -258,6 +261,7 @@ static int apply_tag_apply(struct snap_act *a, const struct snap_step *s)
     int rc = recheck_idle_apply(a, s);
 
     if (rc) return rc;
+    a->past_commit = true;
     return snap_image_apply_tag(a->sc, snap_step_get(s, "path"), "qcow2",
                                 snap_step_get(s, "tag"), true);
 }
@@ -388,6 +392,23 @@ static int check_built(struct snap_act *a, const struct snap_step *s)
     return 0;
 }
 
+/* A build that failed late can leave a shell of a domain that holds the name:
+ * then nothing can be taken back before somebody has looked at it. */
+static int rc_of_failed_build(struct snap_act *a, const struct snap_step *s,
+                              int rc)
+{
+    uint32_t domid;
+
+    if (libxl_name_to_domid(a->xen->ctx, snap_step_get(s, "domain"), &domid))
+        return rc;
+    a->past_commit = true;
+    if (a->notes)
+        snap_strings_take(a->notes, snap_printf(
+            "`xl restore` left a domain '%s' (%u) behind: look at it, then "
+            "`xl destroy %u`", snap_step_get(s, "domain"), domid, domid));
+    return rc;
+}
+
 static int build_apply(struct snap_act *a, const struct snap_step *s)
 {
     AUTO_CLOSE int read_end = -1;
@@ -400,7 +421,8 @@ static int build_apply(struct snap_act *a, const struct snap_step *s)
     kill(feeder, SIGKILL);
     while (waitpid(feeder, NULL, 0) < 0 && errno == EINTR)
         continue;
-    return rc ? rc : check_built(a, s);
+    if (!rc) return check_built(a, s);
+    return rc_of_failed_build(a, s, rc);
 }
 
 const struct snap_step_ops snap_step_build = { .apply = build_apply };

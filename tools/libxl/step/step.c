@@ -181,12 +181,18 @@ int snap_act_run(struct snap_act *a, const struct snap_plan *p, int *outcome)
     for (i = 0; i <= p->commit; i++) {
         rc = apply_step(a, p, i);
         if (!rc) continue;
+        if (a->past_commit) break;
         *outcome = LIBXL_SNAPSHOT_UNDONE;
         a->failed_here = true;
         if (snap_act_undo(a, p, i + 1))
             *outcome = LIBXL_SNAPSHOT_NOT_WHOLE;
         else
             snap_journal_close(a->sc, a->journal);
+        return rc;
+    }
+    /* The commit happened, but its step could not be finished. */
+    if (i == p->commit && rc) {
+        *outcome = LIBXL_SNAPSHOT_NOT_WHOLE;
         return rc;
     }
     rc = run_after_commit(a, p, i);

@@ -40,6 +40,8 @@ struct snap_act {
     const char *const *images;          /* real paths that must be idle */
     size_t nimages;
     uint32_t new_domid;
+    bool past_commit;                   /* set by the commit step as soon as
+                                         * it cannot be taken back */
     bool destroying;                    /* libxl was asked, not yet done */
     bool failed_here;                   /* the step being undone is the one
                                          * that failed in this process */
