@@ -1,0 +1,675 @@
+/* SPDX-License-Identifier: LGPL-2.1-only */
+/*
+ * The commands over a fake library: what it is asked for, what is printed
+ * where, exit statuses, signals, progress.  The program runs itself as xl.
+ */
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+
+#include "commands.h"
+#include "fake_library.h"
+#include "host/run.h"
+#include "tap.h"
+
+#define MAX_ARGS 16
+
+static char dir[] = "/tmp/xl-commands-XXXXXX";
+static char *store, *log_path;
+
+/* What one run left. */
+static char *out, *err, *asked;
+static int status;
+
+static char *slurp(const char *path)
+{
+    struct snap_ctx sc = SNAP_CTX_INIT;
+    char *text = NULL;
+    size_t len;
+
+    if (snap_fs_read(&sc, path, false, 1 << 20, &text, &len))
+        text = snap_strdup("");
+    snap_ctx_dispose(&sc);
+    return text;
+}
+
+static char *in_dir(const char *name)
+{
+    return snap_printf("%s/%s", dir, name);
+}
+
+static void write_file(const char *path, const char *text)
+{
+    FILE *f = fopen(path, "w");
+
+    if (!f || fputs(text, f) < 0 || fclose(f)) bail("cannot write %s", path);
+}
+
+static void child(const char *fake, const char *const *argv,
+                  const char *out_path, const char *err_path)
+{
+    AUTO_CLOSE int o = open(out_path, O_CREAT | O_TRUNC | O_WRONLY, 0600);
+    AUTO_CLOSE int e = open(err_path, O_CREAT | O_TRUNC | O_WRONLY, 0600);
+
+    setenv("FAKE", fake, 1);
+    setenv("FAKE_XL", "1", 1);
+    setenv("FAKE_LOG", log_path, 1);
+    setenv("XL_SNAPSHOT_STORE", store, 1);
+    setenv("XL_STOCK", "/bin/true", 1);
+    dup2(o, STDOUT_FILENO);
+    dup2(e, STDERR_FILENO);
+    execv("/proc/self/exe", (char **)argv);
+    _exit(127);
+}
+
+/* Wait for the fake to have begun, at most ten seconds. */
+static void wait_for_fake(void)
+{
+    int i;
+
+    for (i = 0; i < 1000; i++) {
+        AUTO_FREE char *text = slurp(log_path);
+
+        if (strstr(text, "waiting\n")) return;
+        usleep(10000);
+    }
+    diag("the fake library did not begin");
+}
+
+/* Run `xl WORDS`; `sig`: 0 or what to send while the library waits. */
+static void run_signal(const char *fake, int sig, const char *const *words)
+{
+    AUTO_FREE char *o = in_dir("out");
+    AUTO_FREE char *e = in_dir("err");
+    const char *argv[MAX_ARGS + 2] = { "xl" };
+    size_t i;
+    pid_t pid;
+
+    for (i = 0; i < MAX_ARGS && words[i]; i++)
+        argv[i + 1] = words[i];
+    unlink(log_path);
+    fflush(NULL);
+    pid = fork();
+    if (pid < 0) bail("fork");
+    if (!pid) child(fake, argv, o, e);
+    if (sig) {
+        wait_for_fake();
+        kill(pid, sig);
+    }
+    waitpid(pid, &status, 0);
+    status = WIFEXITED(status) ? WEXITSTATUS(status)
+                               : 1000 + WTERMSIG(status);
+    free(out);
+    free(err);
+    free(asked);
+    out = slurp(o);
+    err = slurp(e);
+    asked = slurp(log_path);
+}
+
+#define run(fake, ...) \
+    run_signal(fake, 0, (const char *const[]){ __VA_ARGS__, NULL })
+
+static struct snap_json *parse_out(void)
+{
+    struct snap_ctx sc = SNAP_CTX_INIT;
+    struct snap_json *j = NULL;
+
+    if (snap_json_parse(&sc, "output", out, strlen(out), &j))
+        diag("%s\n%s", sc.message, out);
+    snap_ctx_dispose(&sc);
+    return j;
+}
+
+static bool member_is(const char *key, const char *text)
+{
+    AUTO_JSON struct snap_json *j = parse_out();
+    const char *have = snap_json_get_str(j, key);
+
+    return have && !strcmp(have, text);
+}
+
+static bool member_is_int(const char *key, int64_t value)
+{
+    AUTO_JSON struct snap_json *j = parse_out();
+    int64_t have;
+
+    return snap_json_int(snap_json_get(j, key), &have) && have == value;
+}
+
+/* ---- create ---------------------------------------------------------- */
+
+static void create_plainly(void)
+{
+    AUTO_FREE char *start = snap_printf("%s/web/s2", store);
+    AUTO_FREE char *dir_line = snap_printf("directory=%s/web/s2", store);
+    AUTO_FREE char *current = snap_printf("current=%s/web/current parent=-",
+                                          store);
+
+    run("", "snapshot-create", "web");
+    is_int(status, 0, "create without options is done");
+    ok(!strncmp(out, start, strlen(start)), "prints the directory");
+    ok(strchr(out, '\n') == out + strlen(out) - 1, "and nothing else");
+    like(err, "stood still for 1.300 s", "the rest is on standard error");
+    like(asked, dir_line, "the directory is in the store");
+    like(asked, current, "the hint is beside it");
+    like(asked, "create domid=5 name=s2", "the name is from the time");
+    like(asked, "kind=auto live=0 paused=0 protect=1 dry=0 lock=60000",
+         "the defaults are sensible");
+    unlike(asked, "\ndisk", "no disk is named");
+    run("", "snapshot-create", "-q", "web");
+    is_str(err, "", "quiet is quiet");
+    run("", "snapshot-create", FAKE_UUID);
+    like(asked, "create domid=5", "a domain by its uuid");
+    run("", "snapshot-create", "other");
+    is_int(status, 1, "a domain that does not run is refused");
+    like(err, "'other' is not running", "with the reason");
+    run("no xen", "snapshot-create", "web");
+    is_int(status, 1, "no Xen is refused");
+    like(err, "no Xen here", "with the library's words");
+}
+
+static void create_options(void)
+{
+    run("", "snapshot-create", "-n", "a.b-c", "-d", "two\nlines", "-l", "-e",
+        "-p", "--no-protect", "--exclude", "xvdb", "--exclude=xvdc",
+        "--lock-timeout", "0", "5");
+    is_int(status, 0, "all options together");
+    like(asked, "name=a.b-c description=two\nlines", "name and description");
+    like(asked, "kind=external live=1 paused=1 protect=0 dry=0 lock=0",
+         "the others");
+    like(asked, "disk xvdb exclude", "a disk left out");
+    like(asked, "disk xvdc exclude", "and another");
+    {
+        AUTO_FREE char *path = in_dir("mine");
+        AUTO_FREE char *line = snap_printf("directory=%s\n", path);
+        AUTO_FREE char *slashed = snap_printf("%s//", path);
+        AUTO_FREE char *deep = in_dir("no/such");
+
+        run("", "snapshot-create", "--path", slashed, "web");
+        like(asked, line, "--path is the directory itself");
+        run("", "snapshot-create", "--path", deep, "web");
+        is_int(status, 1, "what is above --path must be there");
+        is_str(asked, "", "or nothing is begun");
+    }
+}
+
+static void create_parent(void)
+{
+    AUTO_FREE char *web = snap_printf("%s/web", store);
+    AUTO_FREE char *s1 = snap_printf("%s/s1", web);
+    AUTO_FREE char *current = snap_printf("%s/current", web);
+
+    mkdir(web, 0700);
+    mkdir(s1, 0700);
+    write_file(current, "s1\n");
+    run("", "snapshot-create", "-n", "s2", "web");
+    like(asked, "parent=s1\n", "the current snapshot is the parent");
+    run("", "snapshot-create", "-n", "s1", "web");
+    is_int(status, 1, "a name that is taken is refused");
+    is_str(asked, "", "before anything is begun");
+    write_file(current, "gone\n");
+    run("", "snapshot-create", "-n", "s2", "web");
+    like(asked, "parent=-\n", "one that is gone is none");
+    unlink(current);
+    rmdir(s1);
+    rmdir(web);
+}
+
+static void create_ends(void)
+{
+    AUTO_FREE char *web = snap_printf("%s/web", store);
+
+    rmdir(web);
+    run("refuse", "snapshot-create", "-n", "s1", "web");
+    is_int(status, 1, "refused is 1");
+    is_str(out, "", "with nothing on standard output");
+    is_str(err, "Error: it is\\x0araining\n", "and the reason in one line");
+    ok(access(web, F_OK), "a refusal leaves no directory behind");
+    run("undone", "snapshot-create", "-n", "s1", "web");
+    is_int(status, 3, "undone is 3");
+    like(err, "are as before", "and says so");
+    run("not whole", "snapshot-create", "-n", "s1", "web");
+    is_int(status, 4, "not whole is 4");
+    like(err, "\n    xl snapshot-recover 'a b'\n",
+         "with the command on a line of its own");
+    run("not whole", "snapshot-create", "--json", "-n", "s1", "web");
+    is_int(status, 4, "with --json, too");
+    ok(member_is("error", "half of it is done") && member_is_int("exit", 4) &&
+       member_is("hint", "xl snapshot-recover 'a b'"),
+       "which has error, exit and hint");
+    run("refuse", "snapshot-create", "--json", "-n", "s1", "web");
+    ok(member_is("error", "it is\nraining"), "JSON has the text as it is");
+    run("silent", "snapshot-create", "-n", "s1", "web");
+    is_int(status, 1, "an error without a word is an error");
+    like(err, "Error: ", "with some words");
+    run("words", "snapshot-create", "-n", "s1", "web");
+    like(err, "Note: a remark\n", "notes are told");
+    like(err, "\n    format=qcow2,vdev=xvda,access=rw,target=/img/n\n",
+         "the entry for the xl.cfg is ready to paste");
+    run("words", "snapshot-create", "--json", "-n", "s1", "web");
+    ok(member_is("snapshot", "s1") && member_is("consistency", "full") &&
+       member_is("domain", "web") && member_is_int("still_ms", 1234) &&
+       member_is_int("exit", 0), "--json has the result");
+    is_str(err, "", "and standard error is silent");
+    rmdir(web);
+    run("", "snapshot-create", "--dry-run", "-n", "s1", "web");
+    is_int(status, 0, "a dry run is done");
+    is_str(out, "do this\nthen that\n", "it prints the plan");
+    like(asked, " dry=1 ", "the library is told");
+    ok(access(web, F_OK), "and no directory is made");
+    run("", "-N", "snapshot-create", "-n", "s1", "web");
+    like(asked, " dry=1 ", "xl -N is a dry run");
+}
+
+static void create_config(void)
+{
+    AUTO_FREE char *cfg = in_dir("snap.cfg");
+    AUTO_FREE char *target = snap_printf(
+        "disk xvdb external format=qcow2 target=%s/f/b, c.q\n", dir);
+    AUTO_FREE char *memory = snap_printf("directory=%s/m1\n", dir);
+    AUTO_FREE char *missing = in_dir("none.cfg");
+
+    write_file(cfg, "name='s1'\ndescription='d'\nlive=1\ntype='internal'\n"
+               "disk=['vdev=xvda','vdev=xvdb,type=external,format=qcow2,"
+               "target=f/b, c.q','vdev=xvdc,exclude']\n");
+    run("", "snapshot-create", "web", cfg);
+    is_int(status, 0, "a SNAPSHOT-CONFIG is followed");
+    like(asked, "name=s1 description=d", "name and description");
+    like(asked, "kind=internal live=1", "type and live");
+    like(asked, "disk xvda internal", "a disk takes the file's type");
+    like(asked, target, "target is relative to the file, with its comma");
+    like(asked, "disk xvdc exclude", "a disk left out");
+    run("", "snapshot-create", "-n", "s1", "-l", "web", cfg);
+    is_int(status, 0, "an option that says the same is fine");
+    run("", "snapshot-create", "--exclude", "xvdc", "web", cfg);
+    is_int(status, 0, "also about a disk");
+    run("", "snapshot-create", "--json", "-n", "s2", "web", cfg);
+    is_int(status, 2, "--name that disagrees is a usage error");
+    ok(member_is_int("exit", 2), "in JSON as well");
+    run("", "snapshot-create", "-d", "e", "web", cfg);
+    is_int(status, 2, "so is --description");
+    run("", "snapshot-create", "-e", "web", cfg);
+    is_int(status, 2, "so is --external against type");
+    run("", "snapshot-create", "-i", "web", cfg);
+    is_int(status, 2, "so is --internal against a disk's type");
+    run("", "snapshot-create", "--exclude", "xvda", "web", cfg);
+    is_int(status, 2, "so is --exclude of a disk that is in it");
+    like(err, "disagree", "the message says so");
+    is_str(asked, "", "and nothing is begun");
+
+    write_file(cfg, "live=0\nmemory='m1/memory.xl'\n");
+    run("", "snapshot-create", "web", cfg);
+    like(asked, memory, "memory= is a path in another way");
+    run("", "snapshot-create", "-l", "web", cfg);
+    is_int(status, 2, "--live against live=0");
+    run("", "snapshot-create", "--path", "/elsewhere", "web", cfg);
+    is_int(status, 2, "--path against memory=");
+    write_file(cfg, "memory='m1/other.xl'\n");
+    run("", "snapshot-create", "web", cfg);
+    is_int(status, 2, "memory= that is no memory.xl");
+    write_file(cfg, "disk=['vdev=xvda,target=/x']\n");
+    run("", "snapshot-create", "-i", "web", cfg);
+    is_int(status, 2, "--internal against target=");
+    run("", "snapshot-create", "web", cfg);
+    like(asked, "disk xvda external", "target= means external");
+    write_file(cfg, "disk=['vdev=xvda,parent=/x']\n");
+    run("", "snapshot-create", "web", cfg);
+    is_int(status, 2, "parent= is not for create");
+    write_file(cfg, "disk=['vdev=xvda,format=vhd,target=/x']\n");
+    run("", "snapshot-create", "web", cfg);
+    is_int(status, 2, "an overlay is never vhd");
+    write_file(cfg, "name='a b'\n");
+    run("", "snapshot-create", "web", cfg);
+    is_int(status, 2, "a name in the file is checked, too");
+    run("", "snapshot-create", "web", missing);
+    is_int(status, 1, "a file that is not there is refused");
+    like(err, missing, "and named");
+    unlink(cfg);
+}
+
+/* ---- signals and progress -------------------------------------------- */
+
+static void signals(void)
+{
+    static const int sigs[] = { SIGINT, SIGTERM, SIGHUP };
+    static const char *const words[] = { "snapshot-create", "-n", "s1",
+                                         "web", NULL };
+    size_t i;
+
+    for (i = 0; i < 3; i++) {
+        run_signal("wait", sigs[i], words);
+        is_int(status, 3, "signal %d undoes", sigs[i]);
+        like(err, "Error: interrupted\n", "and is told");
+    }
+    signal(SIGHUP, SIG_IGN);
+    run_signal("refuse", 0, words);
+    is_int(status, 1, "ignored signals do not matter");
+    signal(SIGHUP, SIG_DFL);
+}
+
+static void progress_text(void)
+{
+    setenv("FAKE_PROGRESS", "4", 1);
+    run("", "snapshot-create", "-n", "s1", "web");
+    unlike(err, "memory: ", "no progress without -v");
+    like(err, "a note\\x1b[m\n", "notes are shown, cleaned");
+    unlike(err, "a detail", "details are not");
+    run("", "snapshot-create", "-v", "-n", "s1", "web");
+    like(err, "memory: 1000 MiB of 1000 MiB", "-v shows progress");
+    like(err, "a detail\n", "and details");
+    unlike(err, "a debug line", "but not all");
+    run("", "snapshot-create", "-vv", "-n", "s1", "web");
+    like(err, "a debug line\n", "-vv shows all");
+    run("", "snapshot-create", "-q", "-n", "s1", "web");
+    is_str(err, "", "-q shows none of it");
+    unsetenv("FAKE_PROGRESS");
+}
+
+/* Every line the run wrote into the pipe, NUL-terminated. */
+static size_t drain(int fd, char *buffer, size_t size)
+{
+    ssize_t n = read(fd, buffer, size - 1);
+
+    buffer[n > 0 ? n : 0] = 0;
+    return n > 0 ? (size_t)n : 0;
+}
+
+static void progress_fd(void)
+{
+    static char buffer[65536];
+    struct snap_ctx sc = SNAP_CTX_INIT;
+    AUTO_JSON struct snap_json *j = NULL;
+    AUTO_FREE char *number = NULL;
+    int64_t value = 0;
+    bool finished = false;
+    int p[2], lines = 0;
+    char *line, *last = NULL, *save = NULL;
+
+    if (pipe(p)) bail("pipe");
+    number = snap_printf("%d", p[1]);
+    setenv("FAKE_PROGRESS", "4", 1);
+    run("", "snapshot-create", "--progress-fd", number, "-n", "s1", "web");
+    is_int(status, 0, "with --progress-fd all goes on");
+    drain(p[0], buffer, sizeof(buffer));
+    for (line = strtok_r(buffer, "\n", &save); line;
+         line = strtok_r(NULL, "\n", &save)) {
+        last = line;
+        lines++;
+    }
+    is_int(lines, 4, "a line for each measure");
+    if (!last || snap_json_parse(&sc, "line", last, strlen(last), &j))
+        diag("%s", sc.message ? sc.message : "no line");
+    is_str(snap_json_get_str(j, "what"), "memory", "each says of what");
+    ok(snap_json_int(snap_json_get(j, "done_bytes"), &value) &&
+       value == 1000 << 20, "how much is done");
+    ok(snap_json_bool(snap_json_get(j, "finished"), &finished) && finished,
+       "and that it is finished");
+
+    setenv("FAKE_PROGRESS", "3000", 1);
+    run("", "snapshot-create", "--progress-fd", number, "-n", "s1", "web");
+    is_int(status, 0, "a reader that sleeps holds nobody up");
+    close(p[0]);
+    run("", "snapshot-create", "--progress-fd", number, "-n", "s1", "web");
+    is_int(status, 0, "nor does one that has gone");
+    close(p[1]);
+    unsetenv("FAKE_PROGRESS");
+    snap_ctx_dispose(&sc);
+}
+
+/* ---- revert, delete -------------------------------------------------- */
+
+static void make_snapshot(const char *domain_dir, const char *name)
+{
+    AUTO_FREE char *domain = snap_printf("%s/%s", store, domain_dir);
+    AUTO_FREE char *path = snap_printf("%s/%s", domain, name);
+    AUTO_FREE char *file = snap_printf("%s/" SNAP_MANIFEST_FILE, path);
+    struct snap_manifest m = {
+        .name = (char *)name,
+        .created = (char *)"2026-01-02T03:04:05Z",
+        .domain_name = (char *)"web",
+        .domain_uuid = (char *)FAKE_UUID,
+        .domain_type = (char *)"pvh",
+        .domain_state = (char *)"running",
+        .consistency = (char *)"full",
+        .memory_path = (char *)SNAP_MEMORY_FILE,
+        .memory_size_bytes = 100,
+        .memory_head_bytes = 10,
+        .memory_head_sha256 = (char *)
+            "9f86d081884c7d659a2feaa0c55ad015"
+            "a3bf4f1b2b0b822cd15d6c15b0f00a08",
+    };
+    AUTO_FREE char *text = snap_manifest_print(&m);
+
+    mkdir(domain, 0700);
+    mkdir(path, 0700);
+    write_file(file, text);
+}
+
+static void revert(void)
+{
+    AUTO_FREE char *s1 = snap_printf("%s/web/s1", store);
+    AUTO_FREE char *line = snap_printf("revert domain=web snapshot=s1 "
+                                       "directory=%s\n", s1);
+    AUTO_FREE char *retry = NULL, *current = NULL, *cfg = in_dir("d.cfg");
+    AUTO_FREE char *config = NULL;
+
+    make_snapshot("web", "s1");
+    make_snapshot("web", "s2");
+    make_snapshot("db", "other");
+    run("", "snapshot-revert", "web", "s1");
+    is_int(status, 0, "revert is done");
+    is_str(out, "", "with nothing on standard output");
+    like(err, "is back at snapshot 's1'; its domid is 6 now", "and a word");
+    like(asked, line, "of the snapshot");
+    like(asked, "state=0 force=0 protect=1 dry=0", "with the defaults");
+    like(asked, "other=s2", "the others are known");
+    like(asked, "other=other", "those of other domains, too");
+    unlike(asked, "other=s1", "but not itself");
+    like(asked, "stock=/bin/true", "and the stock xl");
+    current = snap_printf("current=%s/web/current\n", store);
+    like(asked, current, "and the hint");
+
+    write_file(cfg, "");
+    config = snap_printf("config=%s ", cfg);
+    retry = snap_printf("retry=xl snapshot-revert --store %s --running "
+                        "--force --exclude xvdb --exclude xvdc web s1 %s\n",
+                        store, cfg);
+    run("", "snapshot-revert", "--running", "--force", "-q", "--json",
+        "--exclude", "xvdb", "--exclude", "xvdc", "5", "s1", cfg);
+    is_int(status, 0, "with options");
+    like(asked, retry, "the command to repeat has the name, not the domid");
+    like(asked, config, "the configuration is given as a whole path");
+    like(asked, "state=1 force=1", "and the options are followed");
+    like(asked, "exclude=xvdb\nexclude=xvdc", "all of them");
+    ok(member_is_int("domid", 6) && member_is("snapshot", "s1"),
+       "--json has the result");
+    run("", "snapshot-revert", "--paused", "web", s1);
+    like(asked, line, "a snapshot by its path");
+    like(asked, "state=2", "paused");
+    free(retry);
+    retry = snap_printf("--paused web %s\n", s1);
+    like(asked, retry, "the path is in the command to repeat");
+    run("words", "snapshot-revert", "web", "s1");
+    like(err, "\n    /img/old.qcow2 (12 bytes): old\n",
+         "what is left is told");
+    run("", "snapshot-revert", "--dry-run", "web", "s1");
+    is_str(out, "do this\nthen that\n", "a dry run prints the plan");
+    run("", "snapshot-revert", "web", "s1", "/no/such.cfg");
+    is_int(status, 1, "a configuration that is not there is refused");
+    is_str(asked, "", "before anything is begun");
+    run("not whole", "snapshot-revert", "web", "s1");
+    is_int(status, 4, "not whole is 4");
+    unlink(cfg);
+}
+
+static void revert_odd_names(void)
+{
+    make_snapshot("-d", "odd");
+    make_snapshot("a%20b", "odd");
+    run("", "snapshot-revert", "a b", "odd");
+    like(asked, "revert domain=a b ", "a domain with a space");
+    like(asked, " 'a b' odd\n", "is quoted in the command to repeat");
+    run("", "snapshot-revert", "--", "-d", "odd");
+    like(asked, "revert domain=-d ", "a domain like an option");
+    like(asked, " -- -d odd\n", "is kept apart in the command to repeat");
+    run("", "snapshot-revert", "other", "s1");
+    is_int(status, 1, "another domain's snapshot is not found by name");
+    is_str(asked, "", "and nothing is begun");
+    run("no xen", "snapshot-revert", "5", "s1");
+    is_int(status, 1, "a domid without Xen is nobody");
+    is_str(asked, "", "and nothing is begun");
+}
+
+static void revert_by_hand(void)
+{
+    AUTO_FREE char *cfg = in_dir("set.cfg");
+    AUTO_FREE char *image = in_dir("disk.img");
+    AUTO_FREE char *overlay = snap_printf("overlay=%s/disk.t1-r1.qcow2\n",
+                                          dir);
+    AUTO_FREE char *web = snap_printf("%s/new", store);
+
+    write_file(cfg, "name='t1'\nmemory='m.save'\n"
+               "disk=['vdev=xvda,parent=disk.img']\n");
+    write_file(image, "");
+    setenv("FAKE_IMAGE", image, 1);
+    run("", "snapshot-revert", "new", cfg);
+    is_int(status, 0, "a set made by hand");
+    like(asked, "revert domain=new snapshot=t1 directory=-\n",
+         "has no directory");
+    like(asked, overlay, "its overlay is named after it");
+    ok(!access(web, F_OK), "there is a place for the hint");
+    rmdir(web);
+    run("refuse", "snapshot-revert", "new", cfg);
+    ok(access(web, F_OK), "but not after a refusal");
+    unsetenv("FAKE_IMAGE");
+    run("", "snapshot-delete", "web", cfg);
+    is_int(status, 1, "it cannot be deleted");
+    is_str(asked, "", "by us");
+}
+
+static void delete(void)
+{
+    AUTO_FREE char *broken = snap_printf("%s/web/torn", store);
+    AUTO_FREE char *file = snap_printf("%s/" SNAP_MANIFEST_FILE, broken);
+    AUTO_FREE char *line = snap_printf("delete domain=web directory=%s/web/"
+                                       "s1 dry=0\n", store);
+
+    run("", "snapshot-delete", "web", "s1");
+    is_int(status, 0, "delete is done");
+    like(asked, line, "of the snapshot");
+    like(asked, "other=s2", "the others are known");
+    unlike(asked, "other=s1", "but not itself");
+    run("", "snapshot-delete", "--dry-run", "web", "s1");
+    is_str(out, "do this\nthen that\n", "a dry run prints the plan");
+    run("", "snapshot-delete", "--json", "web", "s1");
+    ok(member_is("snapshot", "s1"), "--json has the result");
+    mkdir(broken, 0700);
+    write_file(file, "{");
+    run("", "snapshot-delete", "web", "s1");
+    is_int(status, 1, "beside a broken one it is refused");
+    like(err, "'torn' is broken", "which is named");
+    is_str(asked, "", "and nothing is begun");
+    run("", "snapshot-delete", "db", "other");
+    is_int(status, 0, "another domain's does not matter");
+    like(err, "torn", "but is mentioned");
+    run("", "snapshot-revert", "web", "s1");
+    is_int(status, 0, "nor does it keep from reverting");
+    unlink(file);
+    rmdir(broken);
+}
+
+/* ---- check, recover -------------------------------------------------- */
+
+static void check_disks(const char *fake, const char *disks, int want,
+                        const char *claim)
+{
+    setenv("FAKE_DISKS", disks, 1);
+    run(fake, "snapshot-check", "--json", "web");
+    is_int(status, want, "check: %s", claim);
+    ok(member_is_int("exit", want), "--json agrees");
+    run(fake, "snapshot-check", "web");
+    is_int(status, want, "text, too");
+    unsetenv("FAKE_DISKS");
+}
+
+static void check(void)
+{
+    check_disks("", "", 0, "no disk can be snapshotted");
+    check_disks("", "ier", 0, "one way is enough; read-only does not matter");
+    is_str(err, "", "check is silent on standard error");
+    like(out, "xvda internal ", "internal");
+    like(out, "xvdb external ", "external");
+    like(out, "xvdc left out ", "left out");
+    like(out, "xvdb, internal: a raw image cannot\n", "why not the other");
+    check_disks("", "in", 1, "one disk that cannot");
+    like(out, "cannot be snapshotted", "says so");
+    check_disks("paused", "i", 1, "a domain that cannot");
+    like(out, "it is paused; unpause it", "says why");
+    check_disks("no live", "i", 0, "no --live");
+    like(out, "no --live: a PV domain", "says why");
+    run("refuse", "snapshot-check", "web");
+    is_int(status, 1, "check that fails is 1");
+    is_str(out, "", "with nothing on standard output");
+    run("", "snapshot-check", "off");
+    is_int(status, 1, "of a domain that does not run, too");
+}
+
+static void recover(void)
+{
+    run("words", "snapshot-recover");
+    is_int(status, 0, "recover is done");
+    is_str(out, "a remark\n", "and prints what it did");
+    like(asked, "recover domain=- dry=0 lock=60000", "for all domains");
+    run("", "snapshot-recover", "5");
+    like(asked, "recover domain=web ", "or for one, by its domid");
+    is_str(out, "", "nothing was to be done");
+    like(err, "Nothing was interrupted.", "which is told");
+    run("", "snapshot-recover", "off");
+    like(asked, "recover domain=off ", "one that does not run has its name");
+    run("not whole", "snapshot-recover");
+    is_int(status, 4, "not whole is 4");
+}
+
+int main(int argc, char **argv)
+{
+    const char *const clean[] = { "/bin/rm", "-rf", dir, NULL };
+    struct snap_ctx sc = SNAP_CTX_INIT;
+    int at = 1;
+
+    if (getenv("FAKE_XL")) {
+        if (argc > 1 && !strcmp(argv[1], "-N")) at++;
+        return xl_run_command("xl", at > 1 ? "N" : "", argv[at], argc - at,
+                              argv + at);
+    }
+    if (geteuid())
+        skip_all("the commands want root");
+    if (!mkdtemp(dir)) bail("no directory for the test");
+    store = in_dir("store");
+    log_path = in_dir("asked");
+    mkdir(store, 0700);
+    create_plainly();
+    create_options();
+    create_parent();
+    create_ends();
+    create_config();
+    signals();
+    progress_text();
+    progress_fd();
+    revert();
+    revert_odd_names();
+    revert_by_hand();
+    delete();
+    check();
+    recover();
+    if (snap_run_ok(&sc, clean, 10000, NULL)) diag("%s", sc.message);
+    snap_ctx_dispose(&sc);
+    free(store);
+    free(log_path);
+    free(out);
+    free(err);
+    free(asked);
+    return done_testing();
+}
