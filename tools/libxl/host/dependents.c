@@ -3,16 +3,19 @@
 #include "host/dependents.h"
 
 #include <dirent.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <libgen.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "format/qcow2.h"
 
 #define MAX_ENTRIES 10000
+#define MAX_LAYERS 200
 
-/* The backing file that a file names, as an absolute path, or NULL. */
-static char *backing_of(int dirfd, const char *dir, const char *name)
+/* The backing name in a qcow2's header as it stands, or NULL. */
+static char *backing_name(int dirfd, const char *name)
 {
     AUTO_CLOSE int fd = openat(dirfd, name, O_RDONLY | O_CLOEXEC | O_NONBLOCK
                                | O_NOCTTY);
@@ -22,13 +25,41 @@ static char *backing_of(int dirfd, const char *dir, const char *name)
     uint32_t len;
     struct stat st;
 
-    if (fd < 0 || fstat(fd, &st) || !S_ISREG(st.st_mode)
+    if (fd < 0 || fstat(fd, &st)
+        || (!S_ISREG(st.st_mode) && !S_ISBLK(st.st_mode))
         || pread(fd, head, sizeof(head), 0) != (ssize_t)sizeof(head)
         || !snap_qcow2_backing_at(head, &at, &len)
         || pread(fd, text, len, at) != (ssize_t)len)
         return NULL;
     text[len] = 0;
-    return snap_qcow2_resolve(dir, text);
+    return snap_strdup(text);
+}
+
+/* Does the file of this backing name stand on the image? */
+static bool stands_on(const char *dir, const char *name,
+                      const struct snap_fs_id *id)
+{
+    struct snap_ctx quiet = SNAP_CTX_INIT;
+    AUTO_FREE char *path = snap_qcow2_resolve(dir, name);
+    const char *base = strrchr(id->real, '/');
+    struct snap_fs_id other;
+    bool same = false;
+
+    if (!path)
+        return !strncmp(name, "json:", 5)
+               && strstr(name, base ? base + 1 : id->real);
+    if (!snap_fs_identify(&quiet, path, &other)) {
+        same = snap_fs_same(&other, id);
+        free(other.real);
+    }
+    snap_ctx_dispose(&quiet);
+    return same;
+}
+
+static bool may_be_image(const struct dirent *e)
+{
+    return e->d_type == DT_REG || e->d_type == DT_LNK
+           || e->d_type == DT_UNKNOWN;
 }
 
 char *snap_dependents_beside(struct snap_ctx *sc, const struct snap_fs_id *id)
@@ -40,24 +71,36 @@ char *snap_dependents_beside(struct snap_ctx *sc, const struct snap_fs_id *id)
     struct dirent *e;
     int n = 0;
 
-    if (!d) return NULL;
-    while (!found && n++ < MAX_ENTRIES && (e = readdir(d))) {
-        AUTO_FREE char *backing = NULL;
-        struct snap_fs_id other;
+    (void)sc;
+    if (!d) return errno == ENOENT ? NULL : snap_printf("%s/?", dir);
+    while (!found && (e = readdir(d))) {
+        AUTO_FREE char *name = NULL;
 
-        if (e->d_type != DT_REG && e->d_type != DT_LNK
-            && e->d_type != DT_UNKNOWN)
-            continue;
-        backing = backing_of(dirfd(d), dir, e->d_name);
-        if (!backing) continue;
-        if (snap_fs_identify(sc, backing, &other)) {
-            snap_clear(sc);
-            continue;
+        if (++n > MAX_ENTRIES) {
+            found = snap_printf("%s/?", dir);
+            break;
         }
-        if (snap_fs_same(&other, id))
+        if (!may_be_image(e)) continue;
+        name = backing_name(dirfd(d), e->d_name);
+        if (name && stands_on(dir, name, id))
             found = snap_printf("%s/%s", dir, e->d_name);
-        free(other.real);
     }
     closedir(d);
     return found;
+}
+
+void snap_dependents_layers(const char *path, struct snap_strings *out)
+{
+    AUTO_FREE char *at = realpath(path, NULL);
+
+    while (at && out->len < MAX_LAYERS) {
+        AUTO_FREE char *name = backing_name(AT_FDCWD, at);
+        AUTO_FREE char *copy = snap_strdup(at);
+        char *below = name ? snap_qcow2_resolve(dirname(copy), name) : NULL;
+
+        free(at);
+        at = below ? realpath(below, NULL) : NULL;
+        free(below);
+        if (at) snap_strings_add(out, at);
+    }
 }

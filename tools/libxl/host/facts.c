@@ -10,6 +10,7 @@
 
 #include <libxl_utils.h>
 
+#include "host/claims.h"
 #include "host/inuse.h"
 
 #define CONFIG_TIMEOUT_MS 60000
@@ -299,29 +300,28 @@ static void add_user(struct snap_facts_disk *d, const char *text)
     d->users = more;
 }
 
-/* Other domains, in any state, that name one of our images. */
+/* Other domains, in any state, that name one of our images or have it below
+ * one of theirs. */
 static int other_domains(struct snap_ctx *sc, struct snap_xen *x,
                          struct snap_facts *f)
 {
-    struct snap_claims claims;
-    size_t i, k;
-    int rc = snap_xen_claims(x, &claims);
+    struct snap_fs_id *ids = snap_zalloc((f->ndisks + 1) * sizeof(*ids));
+    size_t *which = snap_zalloc((f->ndisks + 1) * sizeof(*which));
+    struct snap_claim_hits hits;
+    size_t i, n = 0;
+    int rc;
 
-    for (i = 0; !rc && i < claims.len; i++) {
-        if (claims.data[i].domid == f->dom.domid) continue;
-        for (k = 0; k < f->ndisks; k++) {
-            AUTO_FREE char *text = NULL;
-
-            if (!f->disks[k].have_id
-                || !same_file(sc, &f->disks[k].id, claims.data[i].path))
-                continue;
-            text = snap_printf("domain '%s' (%u, as %s)",
-                               claims.data[i].domain, claims.data[i].domid,
-                               claims.data[i].vdev);
-            add_user(&f->disks[k], text);
-        }
+    for (i = 0; i < f->ndisks; i++) {
+        if (!f->disks[i].have_id) continue;
+        ids[n] = f->disks[i].id;
+        which[n++] = i;
     }
-    snap_claims_dispose(&claims);
+    rc = snap_claims_on(sc, x, f->dom.domid, ids, n, &hits);
+    for (i = 0; !rc && i < hits.len; i++)
+        add_user(&f->disks[which[hits.data[i].image]], hits.data[i].text);
+    snap_claim_hits_dispose(&hits);
+    free(ids);
+    free(which);
     return rc;
 }
 
@@ -434,14 +434,15 @@ static int recheck_qemu(struct snap_ctx *sc, struct snap_qmp *qmp,
     if (rc) return rc;
     for (i = 0; i < f->ndisks; i++) {
         const struct snap_facts_disk *d = &f->disks[i];
-        bool same = !d->node;
+        bool same = !d->node;           /* not QEMU's */
 
         for (k = 0; k < q.len && !same; k++)
             same = q.data[k].qdev && d->qdev
                    && !strcmp(q.data[k].qdev, d->qdev)
                    && q.data[k].node && !strcmp(q.data[k].node, d->node)
                    && q.data[k].file && d->qemu_file
-                   && !strcmp(q.data[k].file, d->qemu_file);
+                   && !strcmp(q.data[k].file, d->qemu_file)
+                   && q.data[k].tags.len == d->tags.len;
         if (!same)
             rc = snap_fail(sc, ERROR_FAIL, "disk '%s' was changed inside "
                            "QEMU while memory was saved; try again",

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-only */
 /*
  * The guardian process and the rescue of a domain.  The pipe carries one byte
- * a phase: 'S' a suspend is asked for, 'R' the domain was resumed, 'Q' quit.
+ * a phase: 'S' a suspend is asked for, 'R' the domain was resumed, 'W' the
+ * worker is gone (its number may be somebody else's soon), 'Q' quit.
  * The end of the pipe without a 'Q' is our death.
  */
 #include "host/guardian.h"
@@ -52,12 +53,13 @@ static int resume(struct snap_ctx *sc, struct snap_xen *x, uint32_t domid)
 static void log_dirty_off(struct snap_ctx *sc, uint32_t domid)
 {
     AUTO_WORKER struct snap_worker *w = NULL;
+    bool clean = !sc->message;
 
     if (snap_worker_start(sc, -1, &w)
         || snap_worker_call(w, SNAP_WORKER_LOG_DIRTY_OFF, domid, 0, NULL, 0,
                             10000, "switching log-dirty mode off", NULL)) {
         snap_log(sc, SNAP_LOG_DETAIL, "%s", sc->message);
-        snap_clear(sc);
+        if (clean) snap_clear(sc);
     }
 }
 
@@ -121,6 +123,21 @@ static void end_worker(int pgid)
     }
 }
 
+static void unpause(struct snap_ctx *sc, const struct snap_guardian_charge *c)
+{
+    AUTO_XEN struct snap_xen *x = NULL;
+    AUTO_WORKER struct snap_worker *w = NULL;
+    struct snap_dominfo dom;
+    bool ours;
+
+    if (snap_xen_open(sc, &x) || snap_xen_domain(x, c->domid, &dom)) return;
+    ours = dom.paused && !dom.dying && !strcmp(dom.uuid, c->uuid);
+    snap_dominfo_dispose(&dom);
+    if (ours && !snap_worker_start(sc, -1, &w))
+        snap_worker_call(w, SNAP_WORKER_UNPAUSE, c->domid, 0, NULL, 0,
+                         RESUME_TIMEOUT_MS, "unpausing the domain", NULL);
+}
+
 static void act_on_death(const struct snap_guardian_charge *c, bool asked)
 {
     struct snap_ctx sc = SNAP_CTX_INIT;
@@ -141,22 +158,8 @@ static void act_on_death(const struct snap_guardian_charge *c, bool asked)
             break;
         poll(NULL, 0, 1000);
     }
+    if (c->pauses) unpause(&sc, c);
     snap_monitor_release(&c->monitor);
-}
-
-static void unpause(struct snap_ctx *sc, const struct snap_guardian_charge *c)
-{
-    AUTO_XEN struct snap_xen *x = NULL;
-    AUTO_WORKER struct snap_worker *w = NULL;
-    struct snap_dominfo dom;
-    bool ours;
-
-    if (snap_xen_open(sc, &x) || snap_xen_domain(x, c->domid, &dom)) return;
-    ours = dom.paused && !dom.dying && !strcmp(dom.uuid, c->uuid);
-    snap_dominfo_dispose(&dom);
-    if (ours && !snap_worker_start(sc, -1, &w))
-        snap_worker_call(w, SNAP_WORKER_UNPAUSE, c->domid, 0, NULL, 0,
-                         RESUME_TIMEOUT_MS, "unpausing the domain", NULL);
 }
 
 static void act_on_death_of_revert(const struct snap_guardian_charge *c,
@@ -177,6 +180,7 @@ static void guardian_main(int in, const struct snap_guardian_charge *c)
 {
     struct sigaction ign = { .sa_handler = SIG_IGN };
     int keep[2] = { in, c->lock_fd };
+    struct snap_guardian_charge mine = *c;
     char phase = 0, next;
     ssize_t n;
 
@@ -186,18 +190,22 @@ static void guardian_main(int in, const struct snap_guardian_charge *c)
     sigaction(SIGTERM, &ign, NULL);
     sigaction(SIGHUP, &ign, NULL);
     sigaction(SIGPIPE, &ign, NULL);
+    snap_run_null_stdio();
     snap_run_close_fds(keep, c->lock_fd >= 0 ? 2 : 1);
     for (;;) {
         n = read(in, &next, 1);
         if (n < 0 && errno == EINTR) continue;
         if (n <= 0) break;
         if (next == 'Q') _exit(0);
-        phase = next;
+        if (next == 'W')
+            mine.worker_pgid = 0;
+        else
+            phase = next;
     }
     if (c->reverting)
-        act_on_death_of_revert(c, phase);
+        act_on_death_of_revert(&mine, phase);
     else
-        act_on_death(c, phase == 'S');
+        act_on_death(&mine, phase == 'S');
     _exit(0);
 }
 
@@ -245,6 +253,11 @@ void snap_guardian_asked(struct snap_guardian *g)
 void snap_guardian_resumed(struct snap_guardian *g)
 {
     say(g, 'R');
+}
+
+void snap_guardian_worker_gone(struct snap_guardian *g)
+{
+    say(g, 'W');
 }
 
 void snap_guardian_end(struct snap_guardian *g)

@@ -19,6 +19,7 @@ struct snap_guardian_charge {
     const char *uuid;
     bool reverting;             /* asked: it was paused, not suspended;
                                  * resumed: it is being destroyed */
+    bool pauses;                /* it may have been paused, to stay so */
     bool live;                  /* log-dirty mode may have been left on */
     int worker_pgid;            /* 0: none */
     struct snap_monitor monitor;
@@ -31,6 +32,8 @@ int snap_guardian_start(struct snap_ctx *sc,
 /* From now on / no longer may the guest be suspended because of us. */
 void snap_guardian_asked(struct snap_guardian *g);
 void snap_guardian_resumed(struct snap_guardian *g);
+/* The worker was stopped and reaped. */
+void snap_guardian_worker_gone(struct snap_guardian *g);
 /* Leave it on duty although we end: the guest may still suspend itself. */
 void snap_guardian_leave(struct snap_guardian *g);
 /* All is well: it ends. NULL is fine. */

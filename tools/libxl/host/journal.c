@@ -159,11 +159,20 @@ int snap_journal_add(struct snap_ctx *sc, struct snap_journal *j,
     AUTO_FREE char *json = snap_json_print(line);
     AUTO_FREE char *text = snap_printf("%s\n", json);
     size_t len = strlen(text);
+    struct stat st;
 
-    /* One write: a reader sees the line whole or torn at the end. */
-    if (write(j->fd, text, len) != (ssize_t)len)
+    if (fstat(j->fd, &st)) st.st_size = -1;
+    errno = 0;
+    /* One write: a reader sees the line whole or torn at the end; and what
+     * is torn now must not have the next line glued to it. */
+    if (write(j->fd, text, len) != (ssize_t)len) {
+        int err = errno;
+
+        if (st.st_size >= 0 && ftruncate(j->fd, st.st_size)) j->open = true;
+        errno = err;
         return snap_fail_errno(sc, errno ? errno : ENOSPC,
                                "cannot write the journal '%s'", j->path);
+    }
     j->open = true;
     if (!sync) return 0;
     j->syncs++;

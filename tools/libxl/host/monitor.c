@@ -147,6 +147,19 @@ static char *log_tail(const char *path, size_t *len)
     return out;
 }
 
+/* "….log", or "….log.3" once libxl has rotated it. */
+static bool is_log_name(const char *base)
+{
+    const char *dot = strrchr(base, '.');
+
+    if (dot && dot[1] && !dot[1 + strspn(dot + 1, "0123456789")]) {
+        size_t n = dot - base;
+
+        return n >= 4 && !strncmp(dot - 4, ".log", 4);
+    }
+    return dot && !strcmp(dot, ".log");
+}
+
 /* The path of an xl log on descriptor 1 of a process, or false. */
 static bool stdout_is_xl_log(int pid, char *path, size_t cap)
 {
@@ -159,8 +172,7 @@ static bool stdout_is_xl_log(int pid, char *path, size_t cap)
     if (n <= 0) return false;
     path[n] = 0;
     base = strrchr(path, '/');
-    return base && !strncmp(base, "/xl-", 4) && n > 4
-           && !strcmp(path + n - 4, ".log");
+    return base && !strncmp(base, "/xl-", 4) && is_log_name(base);
 }
 
 static bool comm_is_xl(int pid)
@@ -301,6 +313,12 @@ int snap_monitor_hold(struct snap_ctx *sc, const struct snap_monitor *m,
 
     if (!m->pid) return 0;
     while (snap_monitor_alive(m)) {
+        char state = 0;
+
+        /* Stopped already, by one of us that could not finish. */
+        if (snap_process_start_time(m->pid, &state) && state == 'T'
+            && !owns_lock(m->pid))
+            return 0;
         if (wait_state(m, "S", 20) && !owns_lock(m->pid)) {
             kill(m->pid, SIGSTOP);
             /* It may have taken a lock between the look and the stop. */

@@ -639,3 +639,28 @@ int snap_run_ok(struct snap_ctx *sc, const char *const *argv, int timeout_ms,
     snap_run_result_dispose(&r);
     return rc;
 }
+
+void snap_run_null_stdio(void)
+{
+    int fd = open("/dev/null", O_RDWR | O_CLOEXEC), i;
+
+    if (fd < 0) return;
+    for (i = 0; i <= 2; i++)
+        dup2(fd, i);
+    if (fd > 2) close(fd);
+}
+
+void snap_run_reap(int pid, int timeout_ms)
+{
+    int64_t deadline_ms = snap_now_ms() + timeout_ms;
+    int pause_ms = 1;
+
+    for (;;) {
+        pid_t got = waitpid(pid, NULL, WNOHANG);
+
+        if (got > 0 || (got < 0 && errno != EINTR)) return;
+        if (!snap_left_ms(deadline_ms)) return;
+        poll(NULL, 0, pause_ms);
+        if (pause_ms < 20) pause_ms *= 2;
+    }
+}

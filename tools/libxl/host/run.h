@@ -53,6 +53,9 @@ int snap_run_ok(struct snap_ctx *sc, const char *const *argv, int timeout_ms,
 /* The same clean-up that run gives its children, for code that forks by
  * itself and stays (workers, the guardian): signal mask and dispositions to
  * default, descriptors above 2 closed except keep[0..n), any order. */
+void snap_run_null_stdio(void);     /* 0, 1, 2 become /dev/null */
+/* Reap a child of ours within timeout_ms, or leave it. */
+void snap_run_reap(int pid, int timeout_ms);
 void snap_run_clean_signals(void);
 void snap_run_close_fds(const int *keep, size_t n);
 

@@ -23,6 +23,9 @@
 #include "host/xen.h"
 
 #define WORKER_MAX_TEXT (16u << 20)
+/* A killed process may hang in the kernel over dead storage: then init reaps
+ * it one day, and we go on to resume the guest. */
+#define REAP_MS 5000
 
 struct head {
     int32_t op_or_rc;
@@ -173,6 +176,9 @@ static int serve(struct child *c, const struct head *h, const char *in,
     case SNAP_WORKER_UNPAUSE:
         return libxl_domain_unpause(c->ctx, h->domid, NULL);
     case SNAP_WORKER_DESTROY:
+        /* Half a destroy is a domain that cannot run: our parent's death must
+         * not stop it. */
+        prctl(PR_SET_PDEATHSIG, 0);
         return libxl_domain_destroy(c->ctx, h->domid, NULL);
     case SNAP_WORKER_GET_USERDATA:
         return do_get_userdata(c, h->domid, in, text, len);
@@ -233,6 +239,7 @@ static void child_main(int sock, int stream_fd, pid_t parent)
     if (getppid() != parent) _exit(1);
     snap_run_clean_signals();
     sigaction(SIGPIPE, &ign, NULL);
+    snap_run_null_stdio();
     snap_run_close_fds(keep, stream_fd >= 0 ? 2 : 1);
     lg = snap_xen_logger(&c.sc, &c.last);
     if (libxl_ctx_alloc(&c.ctx, LIBXL_VERSION, 0, lg)) _exit(1);
@@ -286,11 +293,15 @@ void snap_worker_stop(struct snap_worker *w)
     if (w->sock >= 0) close(w->sock);
     if (w->pid > 0) {
         kill(-w->pid, SIGKILL);
-        while (waitpid(w->pid, NULL, 0) < 0 && errno == EINTR)
-            continue;
+        snap_run_reap(w->pid, REAP_MS);
     }
     free(w->text);
     free(w);
+}
+
+bool snap_worker_is_dead(const struct snap_worker *w)
+{
+    return w->dead;
 }
 
 int snap_worker_pgid(const struct snap_worker *w)
@@ -379,6 +390,7 @@ int snap_worker_call(struct snap_worker *w, enum snap_worker_op op,
     if (rc < 0)
         return snap_fail(w->sc, ERROR_FAIL, "%s: the process that called "
                          "libxl died", what);
+    if (rc) w->dead = true;
     if (rc)
         return snap_fail(w->sc, ERROR_TIMEDOUT, "%s: libxl did not answer "
                          "within %d s", what, timeout_ms / 1000);

@@ -27,8 +27,10 @@ enum snap_worker_op {
 
 struct snap_worker;
 
-/* stream_fd: where SUSPEND writes; -1: none. Stays the caller's. */
-int snap_worker_start(struct snap_ctx *sc, int stream_fd,
+/* extra_fd: kept open in the worker: where SUSPEND writes, or the domain's
+ * lock for a worker whose DESTROY may outlive us; -1: none. Stays the
+ * caller's. */
+int snap_worker_start(struct snap_ctx *sc, int extra_fd,
                       struct snap_worker **out);
 /* Ends the process group and reaps. NULL is fine. */
 void snap_worker_stop(struct snap_worker *w);
@@ -37,6 +39,9 @@ static inline void snap_auto_worker(struct snap_worker **w)
     snap_worker_stop(*w);
 }
 #define AUTO_WORKER __attribute__((cleanup(snap_auto_worker)))
+/* It died, or did not answer in time (its late answer would be taken for the
+ * next one's): only good for being stopped. */
+bool snap_worker_is_dead(const struct snap_worker *w);
 int snap_worker_pgid(const struct snap_worker *w);
 
 /* Send a request; the reply is awaited separately. */

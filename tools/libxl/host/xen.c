@@ -379,6 +379,7 @@ static void claim_domain(struct snap_xen *x, const char *id,
         if (!c->domain) c->domain = snap_strdup("?");
         c->vdev = snap_strdup(vbds.data[i].vdev);
         c->path = snap_strdup(path);
+        c->qcow2 = !strncmp(vbds.data[i].params, "qcow2:", 6);
     }
     snap_vbds_dispose(&vbds);
 }

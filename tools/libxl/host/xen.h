@@ -78,6 +78,7 @@ struct snap_claim {
     char *domain;           /* its name, or "?" */
     char *vdev;
     char *path;
+    bool qcow2;             /* its params say so */
 };
 struct snap_claims {
     struct snap_claim *data;

@@ -78,12 +78,30 @@ static int check_overlay(struct snap_ctx *sc, const struct snap_disk_choice *c)
     return 0;
 }
 
+/* Two spellings of one path: the same name in the same directory. */
+static int check_two_overlays(struct snap_ctx *sc,
+                              const struct snap_disk_choice *a,
+                              const struct snap_disk_choice *b)
+{
+    AUTO_FREE char *x = a->overlay ? snap_strdup(a->overlay) : NULL;
+    AUTO_FREE char *y = b->overlay ? snap_strdup(b->overlay) : NULL;
+    struct stat in_x, in_y;
+
+    if (!x || !y || strcmp(strrchr(x, '/'), strrchr(y, '/'))) return 0;
+    if (stat(dirname(x), &in_x) || stat(dirname(y), &in_y)
+        || in_x.st_dev != in_y.st_dev || in_x.st_ino != in_y.st_ino)
+        return 0;
+    return snap_fail(sc, ERROR_INVAL, "disks '%s' and '%s' would get the "
+                     "same overlay '%s'; give target= in a SNAPSHOT-CONFIG",
+                     b->disk->vdev, a->disk->vdev, a->overlay);
+}
+
 static int preflight(struct create *c)
 {
     AUTO_FREE char *copy = snap_strdup(c->p->directory);
     char *parent;
     struct stat st;
-    size_t i;
+    size_t i, k;
     int rc;
 
     if (c->p->directory[0] != '/')
@@ -96,6 +114,8 @@ static int preflight(struct create *c)
     for (i = 0; i < c->facts.ndisks; i++) {
         if (!c->choices[i].overlay) continue;
         rc = check_overlay(c->sc, &c->choices[i]);
+        for (k = 0; !rc && k < i; k++)
+            rc = check_two_overlays(c->sc, &c->choices[i], &c->choices[k]);
         if (rc) return rc;
     }
     if (c->p->dry_run) return 0;
@@ -191,7 +211,8 @@ static int act(struct create *c, libxl_snapshot_result *result)
         .sc = c->sc, .xen = c->xen, .journal = &c->journal,
         .manifest = &result->manifest, .facts = &c->facts, .qmp = c->qmp,
         .memory_fd = -1, .header = c->header, .header_bytes = c->header_len,
-        .live = c->p->live, .notes = &result->notes,
+        .live = c->p->live, .leave_paused = c->p->leave_paused,
+        .notes = &result->notes,
     };
     AUTO_FREE char *quoted = snap_op_quote(c->facts.dom.name);
     int rc, outcome;
@@ -211,6 +232,7 @@ static int act(struct create *c, libxl_snapshot_result *result)
         snap_guardian_leave(a.guardian);
     else
         snap_guardian_end(a.guardian);
+    if (!a.unclear) snap_monitor_release(&c->facts.monitor);
     if (a.memory_fd >= 0) close(a.memory_fd);
     result->pause_ms = result->manifest.pause_ms;
     if (a.resumed_ms) result->still_ms = a.resumed_ms - a.stood_ms;

@@ -78,6 +78,46 @@ static int refuse_dependents(struct delete *d,
     return 0;
 }
 
+/* A copy of the snapshot's directory (they are the user's to copy): the tag
+ * stays for the other one. */
+static const char *also_named_by(struct delete *d,
+                                 const struct snap_manifest_disk *md,
+                                 const struct snap_fs_id *id)
+{
+    struct snap_ctx quiet = SNAP_CTX_INIT;
+    const char *found = NULL;
+    size_t i, k;
+
+    for (i = 0; !found && i < d->p->nothers; i++) {
+        const struct snap_manifest *m = &d->p->others[i].manifest;
+
+        for (k = 0; !found && k < m->ndisks; k++) {
+            struct snap_fs_id other;
+
+            if (!m->disks[k].tag || strcmp(m->disks[k].tag, md->tag)
+                || snap_fs_identify(&quiet, m->disks[k].image, &other))
+                continue;
+            if (snap_fs_same(&other, id)) found = d->p->others[i].directory;
+            free(other.real);
+        }
+    }
+    snap_ctx_dispose(&quiet);
+    return found;
+}
+
+/* The tag must be the one that was made then. */
+static int check_tag_id(struct delete *d, const struct snap_manifest_disk *md,
+                        const struct snap_image *im)
+{
+    const struct snap_image_tag *tag = snap_image_find_tag(im, md->tag);
+
+    if (!tag || !md->tag_id || !strcmp(tag->id, md->tag_id)) return 0;
+    return snap_fail(d->sc, ERROR_INVAL, "disk '%s': the tag '%s' in '%s' is "
+                     "not the one that was made then (id %s, was %s); look "
+                     "at it with qemu-img snapshot -l", md->vdev, md->tag,
+                     md->image, tag->id, md->tag_id);
+}
+
 /* The disk of the running domain whose active layer is this image. */
 static const struct snap_facts_disk *active_on(struct delete *d,
                                                const struct snap_fs_id *id)
@@ -91,16 +131,26 @@ static const struct snap_facts_disk *active_on(struct delete *d,
     return NULL;
 }
 
-static void add_live(struct delete *d, const struct snap_facts_disk *live,
-                     const struct snap_manifest_disk *md,
-                     const struct snap_fs_id *id)
+static int add_live(struct delete *d, const struct snap_facts_disk *live,
+                    const struct snap_manifest_disk *md,
+                    const struct snap_fs_id *id)
 {
-    struct snap_step *s = snap_plan_add(&d->plan, STEP_DELETE_TAG_LIVE);
+    bool ignored;
+    AUTO_FREE char *reason = snap_disk_common_reason(&d->now, live, &ignored);
+    struct snap_step *s;
+    int rc;
 
+    if (reason)
+        return snap_fail(d->sc, ERROR_INVAL, "disk '%s': %s", md->vdev,
+                         reason);
+    rc = live->chain.len ? check_tag_id(d, md, &live->chain.data[0]) : 0;
+    if (rc) return rc;
+    s = snap_plan_add(&d->plan, STEP_DELETE_TAG_LIVE);
     snap_step_arg(s, "qmp", d->now.qmp_path);
     snap_step_arg(s, "vdev", live->vdev);
     snap_step_arg(s, "path", id->real);
     snap_step_arg(s, "tag", md->tag);
+    return 0;
 }
 
 static int add_idle(struct delete *d, const struct snap_manifest_disk *md,
@@ -108,6 +158,7 @@ static int add_idle(struct delete *d, const struct snap_manifest_disk *md,
 {
     int skip[1] = { getpid() };
     struct snap_inuse use = { 0 };
+    struct snap_image im;
     struct snap_step *s;
     int rc;
 
@@ -116,6 +167,10 @@ static int add_idle(struct delete *d, const struct snap_manifest_disk *md,
         rc = snap_fail(d->sc, ERROR_INVAL, "disk '%s': '%s' is in use by %s",
                        md->vdev, id->real, use.data[0].text);
     snap_inuse_dispose(&use);
+    if (!rc) rc = snap_image_info(d->sc, id->real, "qcow2", &im);
+    if (rc) return rc;
+    rc = check_tag_id(d, md, &im);
+    snap_image_dispose(&im);
     if (rc) return rc;
     s = snap_plan_add(&d->plan, STEP_DELETE_TAG);
     snap_step_arg(s, "path", id->real);
@@ -127,6 +182,7 @@ static int add_idle(struct delete *d, const struct snap_manifest_disk *md,
 static int plan_disk(struct delete *d, const struct snap_manifest_disk *md)
 {
     const struct snap_facts_disk *live;
+    const char *twin;
     struct snap_fs_id id;
     int rc;
 
@@ -137,15 +193,15 @@ static int plan_disk(struct delete *d, const struct snap_manifest_disk *md)
     }
     rc = snap_fs_identify(d->sc, md->image, &id);
     if (rc) return rc;
-    rc = refuse_dependents(d, md, &id);
     live = active_on(d, &id);
-    if (!rc && live && live->users)
-        rc = snap_fail(d->sc, ERROR_INVAL, "disk '%s': '%s' is also in use "
-                       "by %s", md->vdev, id.real, live->users);
-    if (!rc && live)
-        add_live(d, live, md, &id);
-    else if (!rc)
-        rc = add_idle(d, md, &id);
+    twin = also_named_by(d, md, &id);
+    if (twin)
+        snap_strings_take(&d->plan.notes, snap_printf(
+            "%s: tag '%s' stays: '%s' names it, too", md->vdev, md->tag,
+            twin));
+    rc = twin ? 0 : refuse_dependents(d, md, &id);
+    if (!rc && !twin)
+        rc = live ? add_live(d, live, md, &id) : add_idle(d, md, &id);
     free(id.real);
     return rc;
 }
@@ -178,8 +234,8 @@ static int act(struct delete *d, libxl_snapshot_result *result)
     d->worker = NULL;
     rc = snap_op_journal_head(d->sc, &d->journal, "delete",
                               d->p->domain_name, NULL, -1, NULL, retry);
-    if (rc) return rc;
-    rc = snap_act_run(&a, &d->plan, &outcome);
+    outcome = LIBXL_SNAPSHOT_REFUSED;
+    if (!rc) rc = snap_act_run(&a, &d->plan, &outcome);
     /* Deleting again goes on where this one stopped. */
     if (rc) snap_journal_close(d->sc, &d->journal);
     snap_worker_stop(a.worker);

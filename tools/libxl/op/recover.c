@@ -6,6 +6,8 @@
  * (the resume), or finished if it had.
  */
 #include <string.h>
+#include <sys/stat.h>
+#include <time.h>
 
 #include <libxl_utils.h>
 
@@ -17,6 +19,7 @@ struct recover {
     struct snap_journal journal;
     struct snap_json *lines;
     const char *what, *uuid, *retry, *name;
+    bool unfinished;        /* the user has to run `retry` */
     int64_t domid;
     struct snap_manifest manifest;
     struct snap_plan plan;
@@ -92,6 +95,8 @@ static int read_lines(struct recover *r)
     int rc;
 
     rc = snap_journal_load(r->sc, &r->journal, &r->lines);
+    /* Not even its head was written whole: nothing was begun. */
+    if (!rc && !snap_json_len(r->lines)) return 0;
     if (!rc) rc = read_head(r);
     if (!rc) rc = read_manifest(r);
     for (i = 1; !rc && i < snap_json_len(r->lines); i++) {
@@ -133,6 +138,22 @@ static const struct snap_step *find_kind(struct recover *r,
     return NULL;
 }
 
+/* A guest that was asked has acted within a minute, or never will: count from
+ * the journal's last line. */
+static int time_to_wait(struct recover *r)
+{
+    struct timespec now;
+    struct stat st;
+    int64_t age_ms;
+
+    if (fstat(r->journal.fd, &st) || clock_gettime(CLOCK_REALTIME, &now))
+        return SNAP_RESCUE_WAIT_MS;
+    age_ms = (int64_t)(now.tv_sec - st.st_mtim.tv_sec) * 1000;
+    if (age_ms < 0) age_ms = 0;
+    return age_ms > SNAP_RESCUE_WAIT_MS ? 0
+                                        : SNAP_RESCUE_WAIT_MS - (int)age_ms;
+}
+
 static int rescue_guest(struct recover *r, libxl_snapshot_result *result)
 {
     const struct snap_step *s = find_step(r, STEP_SUSPEND);
@@ -141,8 +162,12 @@ static int rescue_guest(struct recover *r, libxl_snapshot_result *result)
 
     if (!s || r->committed) return 0;
     rc = snap_rescue(r->sc, r->xen, r->domid, r->uuid,
-                     !strcmp(snap_step_get(s, "how"), "live-save"), 0,
-                     &resumed);
+                     !strcmp(snap_step_get(s, "how"), "live-save"),
+                     time_to_wait(r), &resumed);
+    if (rc > 0)
+        rc = snap_fail(r->sc, ERROR_FAIL, "the guest of domain '%s' answered "
+                       "the suspend request and may still act on it; run "
+                       "this again in a minute", r->name);
     if (resumed)
         snap_strings_take(&result->notes, snap_printf(
             "domain '%s' stood suspended and was resumed", r->name));
@@ -174,7 +199,10 @@ static int forwards(struct snap_act *a, struct recover *r)
     size_t i;
     int rc = 0;
 
-    for (i = r->done; !rc && i < r->plan.len; i++)
+    /* What sealing finds out is not in the journal: seal again. */
+    for (i = 0; i < r->done; i++)
+        if (r->plan.steps[i].kind == STEP_SEAL) break;
+    for (; !rc && i < r->plan.len; i++)
         rc = snap_step_ops(r->plan.steps[i].kind)->apply(a,
                                                          &r->plan.steps[i]);
     return rc;
@@ -191,6 +219,58 @@ static bool domain_is_there(struct recover *r)
     return there;
 }
 
+/* The tag that the dead run made, if the image is free; overlays stay: the
+ * guest may have run on them after it was resumed. */
+static int undo_disk_offline(struct snap_act *a, struct recover *r,
+                             const struct snap_step *s, size_t i,
+                             libxl_snapshot_result *result)
+{
+    const char *overlay = snap_step_get_nth(s, "overlay", i);
+    struct snap_step one = { .kind = STEP_DELETE_TAG };
+    int rc;
+
+    if (strcmp(snap_step_get_nth(s, "how", i), "internal")) {
+        if (!access(overlay, F_OK))
+            snap_strings_take(&result->notes, snap_printf(
+                "disk '%s' may have gone on in the overlay '%s': start the "
+                "domain from that, or merge it with `qemu-img commit`",
+                snap_step_get_nth(s, "vdev", i), overlay));
+        return 0;
+    }
+    (void)r;
+    snap_step_arg(&one, "path", snap_step_get_nth(s, "image", i));
+    snap_step_arg(&one, "image", snap_step_get_nth(s, "image", i));
+    snap_step_arg(&one, "tag", snap_step_get_nth(s, "tag", i));
+    rc = snap_step_delete_tag.apply(a, &one);
+    snap_strings_dispose(&one.args);
+    return rc;
+}
+
+/* The host was restarted, or the domain is gone for another reason: images
+ * alone are left to put right. */
+static int undo_without_domain(struct snap_act *a, struct recover *r,
+                               libxl_snapshot_result *result)
+{
+    const struct snap_step *s = find_step(r, STEP_DISKS);
+    size_t i;
+    int rc = 0;
+
+    for (i = 0; !rc && s && snap_step_get_nth(s, "vdev", i); i++)
+        rc = undo_disk_offline(a, r, s, i, result);
+    for (i = r->begun; !rc && i-- > 0;) {
+        enum snap_step_kind kind = r->plan.steps[i].kind;
+
+        if (kind == STEP_MEMORY_FILE || kind == STEP_DIRECTORY
+            || kind == STEP_MONITOR_HOLD)
+            rc = snap_step_ops(kind)->undo(a, &r->plan.steps[i]);
+    }
+    if (!rc)
+        snap_strings_take(&result->notes, snap_printf(
+            "the snapshot '%s' of domain '%s', which is gone, was undone",
+            r->manifest.name, r->name));
+    return rc;
+}
+
 static int recover_create(struct recover *r, libxl_snapshot_result *result)
 {
     struct snap_act a = {
@@ -199,17 +279,22 @@ static int recover_create(struct recover *r, libxl_snapshot_result *result)
     };
     int rc;
 
+    if (r->committed && !forwards(&a, r)) {
+        snap_strings_take(&result->notes, snap_printf(
+            "the snapshot '%s' of domain '%s' was finished",
+            r->manifest.name, r->name));
+        rc = 0;
+        goto out;
+    }
     if (r->committed) {
-        rc = forwards(&a, r);
-        if (!rc)
-            snap_strings_take(&result->notes, snap_printf(
-                "the snapshot '%s' of domain '%s' was finished",
-                r->manifest.name, r->name));
-    } else if (!domain_is_there(r) && find_step(r, STEP_DISKS)) {
-        rc = snap_fail(r->sc, ERROR_FAIL, "domain '%s' is gone since the "
-                       "snapshot '%s' was interrupted, so its images cannot "
-                       "be put right through QEMU", r->name,
-                       r->manifest.name);
+        /* Its memory did not reach the disk, say: then there is none. */
+        snap_strings_take(&result->notes, snap_printf(
+            "the snapshot '%s' cannot be finished: %s", r->manifest.name,
+            r->sc->message ? r->sc->message : "?"));
+        snap_clear(r->sc);
+    }
+    if (!domain_is_there(r)) {
+        rc = undo_without_domain(&a, r, result);
     } else {
         rc = snap_act_undo(&a, &r->plan, r->begun);
         if (!rc)
@@ -217,6 +302,7 @@ static int recover_create(struct recover *r, libxl_snapshot_result *result)
                 "the snapshot '%s' of domain '%s' was undone",
                 r->manifest.name, r->name));
     }
+out:
     snap_qmp_close(a.qmp);
     snap_worker_stop(a.worker);
     return rc;
@@ -232,6 +318,21 @@ static bool destroy_never_began(struct recover *r)
     start = snap_step_get_u64(s, "qemu-start");
     return !start || snap_process_start_time(snap_step_get_u64(s, "qemu-pid"),
                                              NULL) == start;
+}
+
+/* Overlays and copies that no domain was built on; the next revert makes its
+ * own. */
+static int drop_new_images(struct snap_act *a, struct recover *r)
+{
+    size_t i;
+    int rc = 0;
+
+    for (i = 0; !rc && i < r->begun; i++)
+        if (r->plan.steps[i].kind == STEP_OVERLAY
+            || r->plan.steps[i].kind == STEP_COPY)
+            rc = snap_step_ops(r->plan.steps[i].kind)
+                     ->undo(a, &r->plan.steps[i]);
+    return rc;
 }
 
 static int recover_revert(struct recover *r, libxl_snapshot_result *result)
@@ -253,7 +354,9 @@ static int recover_revert(struct recover *r, libxl_snapshot_result *result)
 
         /* It would make a second domain. */
         if (end) rc = snap_step_monitor_end.apply(&a, end);
+        if (!rc && !find_step(r, STEP_BUILD)) rc = drop_new_images(&a, r);
         /* Recovery never starts a domain: it says how. */
+        r->unfinished = true;
         snap_strings_take(&result->notes, snap_printf(
             "the revert of domain '%s' was interrupted after the old domain "
             "was destroyed; finish it with: %s", r->name,
@@ -269,6 +372,11 @@ static int recover_open(struct recover *r, bool dry_run,
     int rc = read_lines(r);
 
     if (rc) return rc;
+    if (!snap_json_len(r->lines)) {
+        snap_strings_take(&result->notes, snap_printf(
+            "'%s': nothing was begun", r->journal.path));
+        return dry_run ? 0 : snap_journal_close(r->sc, &r->journal);
+    }
     if (dry_run) {
         snap_strings_take(&result->notes, snap_printf(
             "an interrupted %s of domain '%s' would be %s", r->what, r->name,
@@ -282,10 +390,12 @@ static int recover_open(struct recover *r, bool dry_run,
         rc = recover_create(r, result);
     else if (!strcmp(r->what, "revert"))
         rc = recover_revert(r, result);
-    else
+    else {
+        r->unfinished = true;
         snap_strings_take(&result->notes, snap_printf(
             "an interrupted %s of domain '%s': finish it with: %s", r->what,
             r->name, r->retry ? r->retry : "the same command"));
+    }
     return rc ? rc : snap_journal_close(r->sc, &r->journal);
 }
 
@@ -303,6 +413,11 @@ static int recover_one(struct snap_ctx *sc, struct snap_xen *x,
     else
         snap_strings_take(&result->notes, snap_printf(
             "domain '%s': nothing was interrupted", name));
+    if (!rc && r.unfinished) {
+        rc = snap_fail(sc, ERROR_FAIL, "domain '%s' is not whole yet", name);
+        free(sc->hint);
+        sc->hint = snap_strdup(r.retry);
+    }
     snap_journal_unlock(&r.journal);
     snap_json_free(r.lines);
     snap_manifest_dispose(&r.manifest);
@@ -335,6 +450,10 @@ int libxl_snapshot_recover(libxl_snapshot_ctx *ctx, const char *domain_name,
     }
     snap_strings_dispose(&names);
     if (!rc) rc = first;
+    if (rc && ctx->hint) {
+        ctx->outcome = LIBXL_SNAPSHOT_NOT_WHOLE;
+        return rc;
+    }
     return snap_op_finish(ctx, rc, rc ? LIBXL_SNAPSHOT_NOT_WHOLE
                                       : LIBXL_SNAPSHOT_DONE,
                           "xl snapshot-recover%s%s", domain_name ? " " : "",

@@ -21,9 +21,19 @@ void snap_revert_dispose(struct snap_revert *r)
         free(r->f.disks[i].frozen_by);
         free(r->f.disks[i].users);
         free(r->f.disks[i].writers);
+        free(r->f.disks[i].unwritable);
         free(r->f.disks[i].new_path);
     }
     free(r->f.disks);
+    for (i = 0; i < r->f.nrest; i++) {
+        free(r->f.rest[i].id.real);
+        free(r->f.rest[i].frozen_by);
+        free(r->f.rest[i].users);
+        free(r->f.rest[i].writers);
+        free(r->f.rest[i].unwritable);
+    }
+    free(r->f.rest);
+    free(r->f.rest_m);
     snap_strings_dispose(&r->f.excluded);
     free(r->f.stranger);
     free(r->f.memory_path);
@@ -96,6 +106,19 @@ static int start_guardian(struct snap_revert *r, struct snap_act *a)
     }, &a->guardian);
 }
 
+/* Past the commit: a half destroyed domain helps nobody, and its monitor
+ * would make a second one. */
+static void let_destroy_end(struct snap_revert *r, struct snap_act *a)
+{
+    struct snap_ctx quiet = SNAP_CTX_INIT;
+    int ignored;
+
+    if (a->destroying)
+        snap_worker_poll(a->worker, 120000, &ignored, NULL, NULL);
+    snap_monitor_end(&quiet, &r->now.monitor, 10000);
+    snap_ctx_dispose(&quiet);
+}
+
 static int act(struct snap_revert *r, libxl_snapshot_result *result)
 {
     struct snap_act a = {
@@ -104,6 +127,7 @@ static int act(struct snap_revert *r, libxl_snapshot_result *result)
         .header_bytes = r->header_len, .notes = &result->notes,
         .stream_offset = r->image.stream_offset, .worker = r->worker,
     };
+    AUTO_FREE char *quoted = snap_op_quote(r->p->domain_name);
     int rc, outcome;
 
     r->worker = NULL;
@@ -119,18 +143,23 @@ static int act(struct snap_revert *r, libxl_snapshot_result *result)
         return rc;
     }
     rc = snap_act_run(&a, &r->plan, &outcome);
+    if (rc && a.past_commit) let_destroy_end(r, &a);
     snap_worker_stop(a.worker);
-    snap_guardian_end(a.guardian);
+    if (outcome == LIBXL_SNAPSHOT_NOT_WHOLE && !a.past_commit)
+        snap_guardian_leave(a.guardian);
+    else
+        snap_guardian_end(a.guardian);
     snap_qmp_close(a.qmp);
     result->domid = a.new_domid;
     /* Past the commit a revert is finished by doing it again: what was begun
      * is in the plan of the next one, so the journal need not stay. */
-    if (outcome == LIBXL_SNAPSHOT_NOT_WHOLE) {
+    if (outcome == LIBXL_SNAPSHOT_NOT_WHOLE && a.past_commit) {
         snap_journal_close(r->sc, &r->journal);
         return snap_op_finish(r->sc, rc, outcome, "%s",
                               r->p->retry_command);
     }
-    return snap_op_finish(r->sc, rc, outcome, " ");
+    return snap_op_finish(r->sc, rc, outcome, "xl snapshot-recover %s",
+                          quoted);
 }
 
 /* What the domain wrote until now and nothing names any more. */
@@ -195,7 +224,7 @@ static int revert(struct snap_revert *r, libxl_snapshot_result *result)
     rc = snap_xen_open(r->sc, &r->xen);
     if (!rc) rc = snap_op_lock(r->sc, r->p->domain_name,
                                r->p->lock_timeout_ms, &r->journal);
-    if (!rc) rc = snap_worker_start(r->sc, -1, &r->worker);
+    if (!rc) rc = snap_worker_start(r->sc, r->journal.fd, &r->worker);
     if (!rc) rc = snap_revert_gather(r);
     if (!rc) rc = snap_plan_revert(r->sc, &r->f, &req, &r->plan);
     if (!rc) rc = snap_revert_check_world(r);

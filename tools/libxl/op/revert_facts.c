@@ -12,6 +12,7 @@
 
 #include <libxl_utils.h>
 
+#include "host/claims.h"
 #include "host/dependents.h"
 #include "host/inuse.h"
 #include "host/lineage.h"
@@ -297,57 +298,72 @@ static void append(char **list, const char *text)
     *list = more;
 }
 
-static int find_users(struct snap_revert *r)
+/* All disks that the domain will write: those of the set and the rest. */
+static size_t all_disks(struct snap_revert *r, struct snap_revert_disk ***out)
 {
-    struct snap_fs_id *ids = snap_zalloc((r->f.ndisks + 1) * sizeof(*ids));
+    size_t i, n = 0;
+
+    *out = snap_zalloc((r->f.ndisks + r->f.nrest + 1) * sizeof(**out));
+    for (i = 0; i < r->f.ndisks; i++)
+        (*out)[n++] = &r->f.disks[i];
+    for (i = 0; i < r->f.nrest; i++)
+        (*out)[n++] = &r->f.rest[i];
+    return n;
+}
+
+static int find_processes(struct snap_revert *r,
+                          struct snap_revert_disk **disks,
+                          const struct snap_fs_id *ids, size_t n)
+{
     int skip[2] = { getpid(), r->now.exists ? r->now.qemu_pid : 0 };
     struct snap_inuse use = { 0 };
     size_t i;
-    int rc;
+    int rc = n ? snap_inuse_scan(r->sc, ids, n, skip, 2, &use) : 0;
 
-    for (i = 0; i < r->f.ndisks; i++)
-        ids[i] = r->f.disks[i].id;
-    rc = r->f.ndisks ? snap_inuse_scan(r->sc, ids, r->f.ndisks, skip, 2, &use)
-                     : 0;
     for (i = 0; !rc && i < use.len; i++) {
-        struct snap_revert_disk *d = &r->f.disks[use.data[i].image];
+        struct snap_revert_disk *d = disks[use.data[i].image];
 
+        /* The domain's own loop device or block backend goes with it. */
+        if (d->active && !use.data[i].pid) continue;
         append(&d->users, use.data[i].text);
         if (use.data[i].writes) append(&d->writers, use.data[i].text);
     }
     snap_inuse_dispose(&use);
-    free(ids);
     return rc;
 }
 
-static int find_claims(struct snap_revert *r)
+static int find_claims(struct snap_revert *r, struct snap_revert_disk **disks,
+                       const struct snap_fs_id *ids, size_t n)
 {
-    struct snap_claims claims;
-    size_t i, k;
-    int rc = snap_xen_claims(r->xen, &claims);
+    struct snap_claim_hits hits;
+    size_t i;
+    int rc = snap_claims_on(r->sc, r->xen,
+                            r->now.exists ? (int64_t)r->now.dom.domid : -1,
+                            ids, n, &hits);
 
-    for (i = 0; !rc && i < claims.len; i++) {
-        struct snap_fs_id id;
+    for (i = 0; !rc && i < hits.len; i++) {
+        struct snap_revert_disk *d = disks[hits.data[i].image];
 
-        if (r->now.exists && claims.data[i].domid == r->now.dom.domid)
-            continue;
-        if (snap_fs_identify(r->sc, claims.data[i].path, &id)) {
-            snap_clear(r->sc);
-            continue;
-        }
-        for (k = 0; k < r->f.ndisks; k++) {
-            struct snap_revert_disk *d = &r->f.disks[k];
-            AUTO_FREE char *text = NULL;
-
-            if (!snap_fs_same(&id, &d->id)) continue;
-            text = snap_printf("domain '%s' (as %s)", claims.data[i].domain,
-                               claims.data[i].vdev);
-            append(&d->users, text);
-            append(&d->writers, text);
-        }
-        free(id.real);
+        append(&d->users, hits.data[i].text);
+        if (!hits.data[i].below) append(&d->writers, hits.data[i].text);
     }
-    snap_claims_dispose(&claims);
+    snap_claim_hits_dispose(&hits);
+    return rc;
+}
+
+static int find_users(struct snap_revert *r)
+{
+    struct snap_revert_disk **disks;
+    size_t i, n = all_disks(r, &disks);
+    struct snap_fs_id *ids = snap_zalloc((n + 1) * sizeof(*ids));
+    int rc;
+
+    for (i = 0; i < n; i++)
+        ids[i] = disks[i]->id;
+    rc = find_processes(r, disks, ids, n);
+    if (!rc) rc = find_claims(r, disks, ids, n);
+    free(ids);
+    free(disks);
     return rc;
 }
 
@@ -476,6 +492,24 @@ static int read_memory_need(struct snap_revert *r)
 
 /* ---- all of it ---------------------------------------------------------------------------------- */
 
+/* A domain whose QEMU is gone (it is half destroyed, say) still has disks
+ * that tell whose they are. */
+static void read_chains_without_qemu(struct snap_revert *r)
+{
+    size_t i;
+
+    for (i = 0; i < r->now.ndisks; i++) {
+        struct snap_facts_disk *d = &r->now.disks[i];
+
+        if (d->chain.len || d->chain_error || !d->have_id || !d->format)
+            continue;
+        if (!snap_image_chain(r->sc, d->id.real, d->format, &d->chain))
+            continue;
+        snap_log(r->sc, SNAP_LOG_DETAIL, "%s", r->sc->message);
+        snap_clear(r->sc);
+    }
+}
+
 static int read_now(struct snap_revert *r)
 {
     uint32_t domid;
@@ -489,6 +523,7 @@ static int read_now(struct snap_revert *r)
         r->f.between_pid = snap_monitor_between(r->sc, r->p->domain_name);
         rc = snap_xen_host(r->xen, &r->now.host);
     }
+    if (!rc) read_chains_without_qemu(r);
     r->f.now = &r->now;
     r->f.domain_name = r->p->domain_name;
     return rc;
@@ -511,6 +546,76 @@ static int read_chain(struct snap_revert *r, struct snap_revert_disk *d)
     return snap_image_chain(r->sc, d->id.real, d->m->format, &d->chain);
 }
 
+/* Why an image could not be written; qemu-img finds out only after the old
+ * domain is gone. */
+static char *why_unwritable(const char *path)
+{
+    struct snap_ctx quiet = SNAP_CTX_INIT;
+    bool on = false, have = false;
+    int rc = snap_fs_get_immutable(&quiet, path, &on, &have);
+
+    snap_ctx_dispose(&quiet);
+    if (!rc && have && on)
+        return snap_printf("it is immutable although no snapshot stands on "
+                           "it; run `chattr -i` on it");
+    if (access(path, W_OK))
+        return snap_printf("%s", strerror(errno));
+    return NULL;
+}
+
+static void find_state(struct snap_revert *r, struct snap_revert_disk *d)
+{
+    size_t i;
+
+    find_frozen(r, d);
+    d->unwritable = why_unwritable(d->id.real);
+    for (i = 0; i < r->now.ndisks; i++)
+        if (r->now.disks[i].have_id && r->now.disks[i].readwrite
+            && snap_fs_same(&r->now.disks[i].id, &d->id))
+            d->active = true;
+}
+
+/* What a disk that is not in the set is on, from now on: where the running
+ * domain has it, unless a DOMAIN-CONFIG says so itself. */
+static int keep_present(struct snap_revert *r, const char *vdev)
+{
+    const struct snap_facts_disk *now = snap_facts_disk(&r->now, vdev);
+
+    if (r->p->domain_config || !now || !now->path || !*now->path) return 0;
+    return snap_domconfig_set_disk(r->sc, r->tree, vdev, now->path,
+                                   now->format, true);
+}
+
+static int read_rest(struct snap_revert *r)
+{
+    size_t i, n = r->f.excluded.len;
+    int rc = 0;
+
+    for (i = 0; !rc && i < n; i++)
+        rc = keep_present(r, r->f.excluded.data[i]);
+    if (rc) return rc;
+    snap_domconfig_dispose(&r->config);
+    rc = snap_domconfig_read(r->sc, r->tree, &r->config);
+    r->f.rest = snap_zalloc((n + 1) * sizeof(*r->f.rest));
+    r->f.rest_m = snap_zalloc((n + 1) * sizeof(*r->f.rest_m));
+    for (i = 0; !rc && i < n; i++) {
+        const struct snap_domconfig_disk *c =
+            config_disk(r, r->f.excluded.data[i]);
+        struct snap_revert_disk *d = &r->f.rest[r->f.nrest];
+
+        if (!c || !c->path || c->path[0] != '/') continue;
+        /* Only written in place, as an internal one is. */
+        r->f.rest_m[r->f.nrest].vdev = r->f.excluded.data[i];
+        r->f.rest_m[r->f.nrest].type = SNAP_DISK_INTERNAL;
+        d->m = &r->f.rest_m[r->f.nrest];
+        rc = snap_fs_identify(r->sc, c->path, &d->id);
+        if (rc) return snap_within(r->sc, rc, "disk '%s'", d->m->vdev);
+        r->f.nrest++;
+        find_state(r, d);
+    }
+    return rc;
+}
+
 static int read_disk(struct snap_revert *r, size_t i)
 {
     struct snap_revert_disk *d = &r->f.disks[i];
@@ -520,7 +625,7 @@ static int read_disk(struct snap_revert *r, size_t i)
     rc = snap_fs_identify(r->sc, d->m->image, &d->id);
     if (!rc) rc = read_chain(r, d);
     if (rc) return snap_within(r->sc, rc, "disk '%s'", d->m->vdev);
-    find_frozen(r, d);
+    find_state(r, d);
     if (d->m->type == SNAP_DISK_EXTERNAL || d->frozen_by)
         d->new_path = r->p->overlay_path(r->p->overlay_arg, d->m->vdev,
                                          d->id.real);
@@ -560,8 +665,8 @@ int snap_revert_gather(struct snap_revert *r)
     r->f.disks = snap_zalloc((r->f.ndisks + 1) * sizeof(*r->f.disks));
     for (i = 0; !rc && i < r->f.ndisks; i++)
         rc = read_disk(r, i);
+    if (!rc) rc = read_rest(r);
     if (!rc) rc = find_users(r);
-    if (!rc) rc = find_claims(r);
     if (!rc) rc = read_memory_need(r);
     if (rc) return rc;
     read_host_qemu(r);

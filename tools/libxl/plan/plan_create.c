@@ -256,7 +256,8 @@ static int check_apart(struct snap_ctx *sc, const struct snap_facts *f,
 
     for (i = 0; i < f->ndisks; i++) {
         for (k = 0; k < i; k++) {
-            if (c[i].driver && c[k].disk->have_id && c[i].disk->have_id
+            if ((c[i].driver || c[k].driver)
+                && c[k].disk->have_id && c[i].disk->have_id
                 && snap_fs_same(&c[i].disk->id, &c[k].disk->id))
                 return snap_fail(sc, ERROR_INVAL, "disks '%s' and '%s' are "
                                  "the same image", c[k].disk->vdev,
@@ -424,8 +425,11 @@ int snap_plan_create(struct snap_ctx *sc, const struct snap_facts *f,
     rc = snap_plan_choose(sc, f, req, choices, p);
     if (rc) return rc;
     add_memory(f, req, p);
-    add_disks(f, req, choices, p);
+    /* The toolstack is told first: dying in between leaves it with the name
+     * of a file that is not there, which fails loudly, never with the name of
+     * a base while QEMU writes to the overlay. */
     add_config(f, choices, p);
+    add_disks(f, req, choices, p);
     p->commit = p->len;
     s = snap_plan_add(p, STEP_RESUME);
     snap_step_arg_u64(s, "domid", f->dom.domid);

@@ -40,8 +40,10 @@ static int check_domain(struct snap_ctx *sc,
                          "down; try again when it is gone", f->domain_name);
     if (d->suspended)
         return snap_fail(sc, ERROR_INVAL, "domain '%s' stands suspended by "
-                         "somebody else (xl save, a migration); wait, or "
-                         "`xl destroy` it first", f->domain_name);
+                         "somebody else (xl save, a migration, an "
+                         "interrupted command); wait, run `xl "
+                         "snapshot-recover`, or `xl destroy` it first",
+                         f->domain_name);
     if (f->now->stubdom)
         return snap_fail(sc, ERROR_INVAL, "domain '%s' has its device model "
                          "in a stub domain, which is not supported",
@@ -102,6 +104,16 @@ static bool excluded_again(const struct snap_revert_request *req,
     return false;
 }
 
+static const struct snap_revert_disk *
+find_disk(const struct snap_revert_facts *f, const char *vdev)
+{
+    size_t i;
+
+    for (i = 0; i < f->ndisks; i++)
+        if (!strcmp(f->disks[i].m->vdev, vdev)) return &f->disks[i];
+    return NULL;
+}
+
 static int check_excluded(struct snap_ctx *sc,
                           const struct snap_revert_facts *f,
                           const struct snap_revert_request *req)
@@ -117,6 +129,11 @@ static int check_excluded(struct snap_ctx *sc,
                              "if that is what you want, add --exclude %s",
                              f->excluded.data[i], f->excluded.data[i]);
     for (i = 0; i < req->nexclude; i++) {
+        if (!snap_strings_have(&f->excluded, req->exclude[i])
+            && !find_disk(f, req->exclude[i]))
+            return snap_fail(sc, ERROR_INVAL, "the snapshot's domain has no "
+                             "writable disk '%s' to exclude",
+                             req->exclude[i]);
         for (k = 0; k < f->ndisks; k++)
             if (!strcmp(f->disks[k].m->vdev, req->exclude[i])) break;
         if (k < f->ndisks)
@@ -131,10 +148,13 @@ static int check_excluded(struct snap_ctx *sc,
 static int check_internal(struct snap_ctx *sc,
                           const struct snap_revert_disk *d)
 {
-    const struct snap_image *top = &d->chain.data[0];
+    const struct snap_image *top = d->chain.data;
     const struct snap_image_tag *tag;
     size_t i, n = 0;
 
+    if (!d->chain.len)
+        return snap_fail(sc, ERROR_INVAL, "disk '%s': '%s' was not read",
+                         d->m->vdev, d->id.real);
     for (i = 0; i < top->ntags; i++)
         if (!strcmp(top->tags[i].name, d->m->tag)) n++;
     tag = snap_image_find_tag(top, d->m->tag);
@@ -153,8 +173,34 @@ static int check_internal(struct snap_ctx *sc,
                          "was %s)", d->m->vdev, d->m->tag, d->id.real,
                          tag->id, d->m->tag_id);
     if (d->users)
-        return snap_fail(sc, ERROR_INVAL, "disk '%s': '%s' is in use by %s",
-                         d->m->vdev, d->id.real, d->users);
+        return snap_fail(sc, ERROR_INVAL, "disk '%s': '%s' is in use by %s; "
+                         "stop that first", d->m->vdev, d->id.real,
+                         d->users);
+    if (d->unwritable && !d->frozen_by)
+        return snap_fail(sc, ERROR_INVAL, "disk '%s': '%s' cannot be put "
+                         "back: %s", d->m->vdev, d->id.real, d->unwritable);
+    return 0;
+}
+
+/* A disk that stays as it is must be nobody's base and nobody else's. */
+static int check_rest(struct snap_ctx *sc, const struct snap_revert_facts *f)
+{
+    size_t i;
+
+    for (i = 0; i < f->nrest; i++) {
+        const struct snap_revert_disk *d = &f->rest[i];
+
+        if (d->frozen_by)
+            return snap_fail(sc, ERROR_INVAL, "disk '%s', which is not in "
+                             "the snapshot, would be written on '%s', but "
+                             "%s; start with a DOMAIN-CONFIG that names its "
+                             "present image", d->m->vdev, d->id.real,
+                             d->frozen_by);
+        if (d->users)
+            return snap_fail(sc, ERROR_INVAL, "disk '%s', which is not in "
+                             "the snapshot: '%s' is in use by %s; stop that "
+                             "first", d->m->vdev, d->id.real, d->users);
+    }
     return 0;
 }
 
@@ -165,6 +211,11 @@ static int check_external(struct snap_ctx *sc,
         return snap_fail(sc, ERROR_INVAL, "disk '%s': the frozen base '%s' "
                          "is open for writing in %s", d->m->vdev,
                          d->id.real, d->writers);
+    if (d->active)
+        return snap_fail(sc, ERROR_INVAL, "disk '%s': the domain writes to "
+                         "the frozen base '%s' itself (was it started from "
+                         "an old xl.cfg?), so its contents do not fit the "
+                         "memory any more", d->m->vdev, d->id.real);
     /* A hand-written set knows no size or time. */
     if (!d->m->mtime_ns) return 0;
     if (d->m->size_bytes != d->id.size_bytes
@@ -307,6 +358,15 @@ static void add_build(const struct snap_revert_facts *f,
     snap_step_arg(s, "memory", f->memory_path);
     snap_step_arg(s, "xl", req->stock_xl);
     snap_step_arg(s, "then", req->paused ? ", leave it paused" : "");
+    for (i = 0; i < f->ndisks; i++) {
+        const struct snap_revert_disk *d = &f->disks[i];
+        AUTO_FREE char *was = snap_printf("%llu %lld",
+            (unsigned long long)d->id.size_bytes, (long long)d->id.mtime_ns);
+
+        if (d->m->type != SNAP_DISK_EXTERNAL) continue;
+        snap_step_arg(s, "base", d->id.real);
+        snap_step_arg(s, "base-was", was);
+    }
     for (i = 0; req->protect && i < f->ndisks; i++) {
         if (f->disks[i].m->type != SNAP_DISK_EXTERNAL
             || f->disks[i].id.block)
@@ -344,6 +404,7 @@ int snap_plan_revert(struct snap_ctx *sc, const struct snap_revert_facts *f,
                        "one of domain '%s': %s; if it is, add --force",
                        f->domain_name, f->stranger);
     if (!rc) rc = check_disks(sc, f);
+    if (!rc) rc = check_rest(sc, f);
     if (rc) return rc;
     add_new_images(f, p);
     p->commit = SIZE_MAX;

@@ -17,6 +17,8 @@ struct snap_revert_disk {
     char *frozen_by;            /* who depends on the image; NULL: nobody */
     char *users;                /* who else has it open; NULL: nobody */
     char *writers;              /* of them, who may write; NULL */
+    char *unwritable;           /* why the image cannot be written; NULL */
+    bool active;                /* the domain writes this very image now */
     char *new_path;             /* of the overlay or the copy; NULL: the tag
                                  * is applied in place */
 };
@@ -30,6 +32,11 @@ struct snap_revert_facts {
     struct snap_revert_disk *disks;
     size_t ndisks;
     struct snap_strings excluded;   /* writable disks that are not in it */
+    /* Those disks, as the domain will get them: they stay as they are, so
+     * nothing may depend on their images and nobody else may use them. */
+    struct snap_revert_disk *rest;
+    size_t nrest;
+    struct snap_manifest_disk *rest_m;  /* what rest[i].m points to */
     char *stranger;             /* why it looks like another domain's; NULL */
     char *memory_path;
     uint64_t memory_pages;

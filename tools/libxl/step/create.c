@@ -54,6 +54,7 @@ static int memory_file_apply(struct snap_act *a, const struct snap_step *s)
         .domid = a->facts->dom.domid,
         .uuid = a->facts->dom.uuid,
         .live = a->live,
+        .pauses = a->leave_paused,
         .worker_pgid = snap_worker_pgid(a->worker),
         .monitor = a->facts->monitor,
         .lock_fd = a->journal->fd,
@@ -94,7 +95,8 @@ static int monitor_let_go(struct snap_act *a, const struct snap_step *s)
 {
     struct snap_monitor m;
 
-    (void)a;
+    /* It would exit if the guest still suspends: the guardian's to release. */
+    if (a->unclear) return 0;
     monitor_of(s, &m);
     snap_monitor_release(&m);
     return 0;
@@ -125,6 +127,8 @@ static int suspend_failed(struct snap_act *a, int xl_rc, const char *line)
 {
     const char *name = a->facts->dom.name;
 
+    /* libxl withdrew the request: the guest never saw it, nothing comes. */
+    a->withdrawn = line && strstr(line, "didn't acknowledge suspend");
     if (xl_rc == ERROR_GUEST_TIMEDOUT)
         return snap_fail(a->sc, xl_rc, "the guest of domain '%s' did not "
                          "answer the suspend request within 60 s: is it "
@@ -135,8 +139,16 @@ static int suspend_failed(struct snap_act *a, int xl_rc, const char *line)
                      line && *line ? line : "no reason given");
 }
 
-/* Wait for the save, watching the file grow: the descriptor's offset is
- * shared with the worker and its helper. */
+/* How far the memory file has grown. Not by its offset: reading that waits
+ * for a write in progress, for ever when the storage hangs. */
+static off_t file_size(struct snap_act *a)
+{
+    struct stat st;
+
+    return fstat(a->memory_fd, &st) ? -1 : st.st_size;
+}
+
+/* Wait for the save, watching the file grow. */
 static int await_save(struct snap_act *a, uint64_t total, int *xl_rc,
                       char **line)
 {
@@ -151,7 +163,7 @@ static int await_save(struct snap_act *a, uint64_t total, int *xl_rc,
         if (a->sc->cancelled)
             return snap_fail(a->sc, ERROR_ABORTED, "interrupted by a signal "
                              "while memory was saved");
-        at = lseek(a->memory_fd, 0, SEEK_CUR);
+        at = file_size(a);
         if (at != last) moved_ms = snap_now_ms();
         last = at;
         if (at > 0)
@@ -166,7 +178,7 @@ static int await_save(struct snap_act *a, uint64_t total, int *xl_rc,
 /* The END record of the libxl stream: eight zero bytes. */
 static int check_end(struct snap_act *a, const char *path)
 {
-    off_t at = lseek(a->memory_fd, 0, SEEK_CUR);
+    off_t at = file_size(a);
     char end[8];
     static const char zero[8];
 
@@ -213,8 +225,7 @@ static int suspend_apply(struct snap_act *a, const struct snap_step *s)
                          "image goes?");
     if (rc) return rc;
     if (xl_rc) return suspend_failed(a, xl_rc, line);
-    snap_report_progress(a->sc, "memory", lseek(a->memory_fd, 0, SEEK_CUR),
-                         total, true);
+    snap_report_progress(a->sc, "memory", file_size(a), total, true);
     rc = check_end(a, snap_step_get(s, "path"));
     return rc ? rc : check_stands(a, s);
 }
@@ -229,11 +240,14 @@ static int suspend_undo(struct snap_act *a, const struct snap_step *s)
     /* A worker in the middle of a save must not suspend the guest later. */
     snap_worker_stop(a->worker);
     a->worker = NULL;
+    snap_guardian_worker_gone(a->guardian);
     /* Recovery comes long after: whoever was asked has acted by then. */
-    asked = a->asked_ms && snap_xen_suspend_was_asked(a->xen, domid);
+    asked = a->asked_ms && !a->withdrawn
+            && snap_xen_suspend_was_asked(a->xen, domid);
     rc = snap_rescue(a->sc, a->xen, domid, snap_step_get(s, "uuid"),
                      !strcmp(snap_step_get(s, "how"), "live-save"),
                      asked ? SNAP_RESCUE_WAIT_MS : 0, &resumed);
+    a->unclear = rc > 0;
     if (rc > 0)
         return snap_fail(a->sc, ERROR_FAIL, "the guest may still suspend "
                          "itself: it answered the request but did not act");
@@ -277,6 +291,7 @@ static int resume_apply(struct snap_act *a, const struct snap_step *s)
 {
     uint32_t domid = snap_step_get_u64(s, "domid");
     struct snap_worker *w;
+    int64_t resumed_ms;
     int rc;
 
     rc = check_stands(a, s);
@@ -291,10 +306,11 @@ static int resume_apply(struct snap_act *a, const struct snap_step *s)
     rc = snap_worker_call(w, SNAP_WORKER_RESUME, domid, 0, NULL, 0,
                           RESUME_TIMEOUT_MS, "resuming the domain", NULL);
     if (rc) return rc;
-    a->resumed_ms = snap_now_ms();
+    resumed_ms = snap_now_ms();
     a->past_commit = true;
     rc = see_running(a, domid);
     if (rc) return rc;
+    a->resumed_ms = resumed_ms;
     snap_guardian_resumed(a->guardian);
     if (a->manifest && a->asked_ms)
         a->manifest->pause_ms = a->resumed_ms - (a->live ? a->stood_ms
@@ -302,4 +318,12 @@ static int resume_apply(struct snap_act *a, const struct snap_step *s)
     return 0;
 }
 
-const struct snap_step_ops snap_step_resume = { .apply = resume_apply };
+/* A domain that was to stay paused, and now is to be as before. */
+static int resume_undo(struct snap_act *a, const struct snap_step *s)
+{
+    return *snap_step_get(s, "then") ? snap_step_pause.undo(a, s) : 0;
+}
+
+const struct snap_step_ops snap_step_resume = {
+    .apply = resume_apply, .undo = resume_undo,
+};

@@ -148,6 +148,19 @@ static int disks_apply(struct snap_act *a, const struct snap_step *s)
     return rc ? rc : verify(a, s, qmp);
 }
 
+/* Only one that nothing stands on and nobody has open. */
+static int drop_overlay(struct snap_act *a, const char *overlay)
+{
+    struct snap_step look = { .kind = STEP_RECHECK_IDLE };
+    int rc;
+
+    if (access(overlay, F_OK)) return 0;
+    snap_step_arg(&look, "image", overlay);
+    rc = snap_step_recheck_idle.apply(a, &look);
+    snap_strings_dispose(&look.args);
+    return rc ? rc : snap_fs_remove(a->sc, overlay);
+}
+
 static int undo_one(struct snap_act *a, const struct snap_step *s, size_t i,
                     const struct snap_qmp_disk *d, struct snap_qmp *qmp)
 {
@@ -162,10 +175,14 @@ static int undo_one(struct snap_act *a, const struct snap_step *s, size_t i,
                                           TRANSACTION_TIMEOUT_MS);
         return rc;
     }
-    if (d && d->node && !strcmp(d->node, node))
+    if (!d)
+        return snap_fail(a->sc, ERROR_FAIL, "disk '%s' is not in QEMU any "
+                         "more, so its overlay '%s' cannot be merged back",
+                         snap_step_get_nth(s, "vdev", i), overlay);
+    if (d->node && !strcmp(d->node, node))
         rc = snap_qmp_commit_active(qmp, node, "xlsnap-undo",
                                     COMMIT_TIMEOUT_MS);
-    return rc ? rc : snap_fs_remove(a->sc, overlay);
+    return rc ? rc : drop_overlay(a, overlay);
 }
 
 /* QEMU undoes its own half of a failed transaction; what is left are whole
@@ -335,6 +352,7 @@ static int delete_tag_live_apply(struct snap_act *a, const struct snap_step *s)
     if (!rc) rc = snap_qmp_query_disks(qmp, SNAP_QMP_TIMEOUT_MS, &q);
     if (rc) return rc;
     d = find_disk(&q, snap_step_get(s, "vdev"), NULL);
+    a->past_commit = true;
     if (d && snap_strings_have(&d->tags, snap_step_get(s, "tag")))
         rc = snap_qmp_delete_internal(qmp, d->node, snap_step_get(s, "tag"),
                                       COMMIT_TIMEOUT_MS);
@@ -356,6 +374,7 @@ static int delete_tag_apply(struct snap_act *a, const struct snap_step *s)
     rc = snap_step_recheck_idle.apply(a, s);
     if (!rc) rc = snap_image_info(a->sc, path, "qcow2", &im);
     if (rc) return rc;
+    a->past_commit = true;
     if (snap_image_find_tag(&im, snap_step_get(s, "tag")))
         rc = snap_image_delete_tag(a->sc, path, "qcow2",
                                    snap_step_get(s, "tag"));

@@ -11,11 +11,13 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 
 #include <libxl_utils.h>
 
+#include "host/claims.h"
 #include "host/inuse.h"
 #include "host/run.h"
 
@@ -122,31 +124,19 @@ static int recheck_domain(struct snap_act *a, const struct snap_step *s)
     return 0;
 }
 
-/* No other domain names one of these images, no process has it open. */
+/* No other domain names one of these images, or has it below its own. */
 static int claimed(struct snap_act *a, const struct snap_step *s,
                    const struct snap_fs_id *ids, size_t n)
 {
     uint64_t own = snap_step_get_u64(s, "domid");
-    struct snap_claims claims;
-    size_t i, k;
-    int rc = snap_xen_claims(a->xen, &claims);
+    struct snap_claim_hits hits;
+    int rc = snap_claims_on(a->sc, a->xen, own ? (int64_t)own : -1, ids, n,
+                            &hits);
 
-    for (i = 0; !rc && i < claims.len; i++) {
-        struct snap_fs_id id;
-
-        if (claims.data[i].domid == own && own) continue;
-        if (snap_fs_identify(a->sc, claims.data[i].path, &id)) {
-            snap_clear(a->sc);
-            continue;
-        }
-        for (k = 0; !rc && k < n; k++)
-            if (snap_fs_same(&id, &ids[k]))
-                rc = snap_fail(a->sc, ERROR_FAIL, "image '%s' is in use by "
-                               "domain '%s' (as %s)", ids[k].real,
-                               claims.data[i].domain, claims.data[i].vdev);
-        free(id.real);
-    }
-    snap_claims_dispose(&claims);
+    if (!rc && hits.len)
+        rc = snap_fail(a->sc, ERROR_FAIL, "image '%s' is in use by %s",
+                       ids[hits.data[0].image].real, hits.data[0].text);
+    snap_claim_hits_dispose(&hits);
     return rc;
 }
 
@@ -213,15 +203,16 @@ static int destroy_apply(struct snap_act *a, const struct snap_step *s)
     int rc;
 
     rc = snap_act_worker(a, &w);
-    if (!rc)
-        rc = snap_worker_send(w, SNAP_WORKER_DESTROY,
+    if (rc) return rc;
+    /* From here on nobody may unpause it any more. */
+    a->past_commit = true;
+    snap_guardian_resumed(a->guardian);
+    rc = snap_worker_send(w, SNAP_WORKER_DESTROY,
                               snap_step_get_u64(s, "domid"), 0, NULL, 0);
     if (rc)
         return snap_fail(a->sc, rc, "destroying the domain: the process that "
                          "calls libxl died");
     a->destroying = true;
-    a->past_commit = true;
-    snap_guardian_resumed(a->guardian);
     if (snap_process_wait_gone(snap_step_get_u64(s, "qemu-pid"),
                                snap_step_get_u64(s, "qemu-start"),
                                QEMU_GONE_MS))
@@ -270,12 +261,14 @@ const struct snap_step_ops snap_step_apply_tag = { .apply = apply_tag_apply };
 
 /* ---- build --------------------------------------------------------------------------- */
 
-/* Header and stream into the pipe; a child, because xl reads meanwhile. */
-static void feed(struct snap_act *a, int out)
+/* Header and stream into the pipe; a child, because xl reads meanwhile. It
+ * has an offset of its own and tells it in *at, which is shared memory: the
+ * descriptor's offset is nobody's. */
+static void feed(struct snap_act *a, int out, volatile loff_t *at)
 {
     const char *p = a->header;
     size_t left = a->header_bytes;
-    loff_t at = a->stream_offset;
+    loff_t from = a->stream_offset;
 
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     snap_run_clean_signals();
@@ -286,29 +279,29 @@ static void feed(struct snap_act *a, int out)
         p += n;
         left -= n;
     }
-    if (lseek(a->memory_fd, at, SEEK_SET) < 0) _exit(1);
     for (;;) {
-        ssize_t n = splice(a->memory_fd, NULL, out, NULL, PIPE_BYTES,
+        ssize_t n = splice(a->memory_fd, &from, out, NULL, PIPE_BYTES,
                            SPLICE_F_MOVE | SPLICE_F_MORE);
 
         if (n < 0 && errno == EINTR) continue;
         if (n < 0) _exit(1);
         if (n == 0) _exit(0);
+        *at = from;
     }
 }
 
 struct build_watch {
     struct snap_act *a;
     uint64_t total;
-    off_t last;
+    volatile loff_t *at;    /* shared with the feeder */
+    loff_t last;
     int64_t moved_ms;
 };
 
-/* The feeder shares the descriptor's offset with us. */
 static bool watch_build(void *arg)
 {
     struct build_watch *w = arg;
-    off_t at = lseek(w->a->memory_fd, 0, SEEK_CUR);
+    loff_t at = *w->at;
 
     if (at != w->last) w->moved_ms = snap_now_ms();
     w->last = at;
@@ -316,7 +309,8 @@ static bool watch_build(void *arg)
     return snap_now_ms() - w->moved_ms < BUILD_STALL_MS;
 }
 
-static int start_feeder(struct snap_act *a, int *read_end, pid_t *feeder)
+static int start_feeder(struct snap_act *a, int *read_end, pid_t *feeder,
+                        volatile loff_t *at)
 {
     int fds[2];
 
@@ -326,7 +320,7 @@ static int start_feeder(struct snap_act *a, int *read_end, pid_t *feeder)
     *feeder = fork();
     if (!*feeder) {
         close(fds[0]);
-        feed(a, fds[1]);
+        feed(a, fds[1], at);
     }
     close(fds[1]);
     *read_end = fds[0];
@@ -336,16 +330,17 @@ static int start_feeder(struct snap_act *a, int *read_end, pid_t *feeder)
 }
 
 static int run_restore(struct snap_act *a, const struct snap_step *s,
-                       int read_end)
+                       int read_end, volatile loff_t *at)
 {
     bool paused = *snap_step_get(s, "then");
+    struct stat st;
     const char *argv[] = {
         snap_step_get(s, "xl"), "restore", paused ? "-p" : "/dev/stdin",
         paused ? "/dev/stdin" : NULL, NULL,
     };
     struct build_watch watch = {
-        .a = a, .moved_ms = snap_now_ms(),
-        .total = lseek(a->memory_fd, 0, SEEK_END),
+        .a = a, .moved_ms = snap_now_ms(), .at = at,
+        .total = fstat(a->memory_fd, &st) ? 0 : st.st_size,
     };
     struct snap_run_opts opts = {
         .timeout_ms = BUILD_TIMEOUT_MS, .max_output = 1 << 20,
@@ -355,7 +350,6 @@ static int run_restore(struct snap_act *a, const struct snap_step *s,
     struct snap_run_result r = { 0 };
     int rc;
 
-    lseek(a->memory_fd, 0, SEEK_SET);
     rc = snap_run(a->sc, argv, &opts, &r);
     if (!rc && (!WIFEXITED(r.status) || WEXITSTATUS(r.status)))
         rc = snap_fail(a->sc, ERROR_FAIL, "`xl restore` failed (%s %d): %s; "
@@ -392,6 +386,30 @@ static int check_built(struct snap_act *a, const struct snap_step *s)
     return 0;
 }
 
+/* What the overlays stand on is still what it was when it was looked at: the
+ * old domain's QEMU may have had it open, and is gone only now. */
+static int check_bases(struct snap_act *a, const struct snap_step *s)
+{
+    const char *base;
+    size_t i;
+
+    for (i = 0; (base = snap_step_get_nth(s, "base", i)); i++) {
+        struct snap_fs_id id;
+        AUTO_FREE char *now = NULL;
+        int rc = snap_fs_identify(a->sc, base, &id);
+
+        if (rc) return rc;
+        free(id.real);
+        now = snap_printf("%llu %lld", (unsigned long long)id.size_bytes,
+                          (long long)id.mtime_ns);
+        if (!id.block && strcmp(now, snap_step_get_nth(s, "base-was", i)))
+            return snap_fail(a->sc, ERROR_FAIL, "the frozen base '%s' was "
+                             "written to in the last moment: memory and disk "
+                             "would not agree", base);
+    }
+    return 0;
+}
+
 /* A build that failed late can leave a shell of a domain that holds the name:
  * then nothing can be taken back before somebody has looked at it. */
 static int rc_of_failed_build(struct snap_act *a, const struct snap_step *s,
@@ -412,15 +430,23 @@ static int rc_of_failed_build(struct snap_act *a, const struct snap_step *s,
 static int build_apply(struct snap_act *a, const struct snap_step *s)
 {
     AUTO_CLOSE int read_end = -1;
+    volatile loff_t *at;
     pid_t feeder = -1;
     int rc;
 
-    rc = start_feeder(a, &read_end, &feeder);
+    rc = check_bases(a, s);
     if (rc) return rc;
-    rc = run_restore(a, s, read_end);
-    kill(feeder, SIGKILL);
-    while (waitpid(feeder, NULL, 0) < 0 && errno == EINTR)
-        continue;
+    at = mmap(NULL, sizeof(*at), PROT_READ | PROT_WRITE,
+              MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    if (at == MAP_FAILED)
+        return snap_fail_errno(a->sc, errno, "cannot share memory");
+    rc = start_feeder(a, &read_end, &feeder, at);
+    if (!rc) rc = run_restore(a, s, read_end, at);
+    if (feeder > 0) {
+        kill(feeder, SIGKILL);
+        snap_run_reap(feeder, 5000);
+    }
+    munmap((void *)at, sizeof(*at));
     if (!rc) return check_built(a, s);
     return rc_of_failed_build(a, s, rc);
 }

@@ -45,6 +45,10 @@ int snap_act_worker(struct snap_act *a, struct snap_worker **w)
 {
     int rc = 0;
 
+    if (a->worker && snap_worker_is_dead(a->worker)) {
+        snap_worker_stop(a->worker);
+        a->worker = NULL;
+    }
     if (!a->worker) rc = snap_worker_start(a->sc, -1, &a->worker);
     *w = a->worker;
     return rc;
@@ -111,12 +115,18 @@ static int journal_manifest(struct snap_act *a)
 
 int snap_act_undo(struct snap_act *a, const struct snap_plan *p, size_t n)
 {
+    bool disks_stay = false;
     int first = 0;
 
     while (n-- > 0) {
-        const struct snap_step_ops *ops = step_table[p->steps[n].kind];
-        int rc = ops->undo ? ops->undo(a, &p->steps[n]) : 0;
+        enum snap_step_kind kind = p->steps[n].kind;
+        const struct snap_step_ops *ops = step_table[kind];
+        int rc;
 
+        /* While QEMU writes to an overlay the toolstack must name it. */
+        if (disks_stay && kind == STEP_CONFIG) continue;
+        rc = ops->undo ? ops->undo(a, &p->steps[n]) : 0;
+        disks_stay |= rc && kind == STEP_DISKS;
         a->failed_here = false;
         snap_log(a->sc, SNAP_LOG_DETAIL, "undo %zu %s%s", n + 1,
                  snap_step_word(p->steps[n].kind), rc ? ": failed" : "");
@@ -126,48 +136,68 @@ int snap_act_undo(struct snap_act *a, const struct snap_plan *p, size_t n)
     return first;
 }
 
-static int apply_step(struct snap_act *a, const struct snap_plan *p, size_t i)
+/* How far a step came that returned an error. */
+enum progress { NOT_BEGUN, FAILED, APPLIED };
+
+static int apply_step(struct snap_act *a, const struct snap_plan *p, size_t i,
+                      enum progress *came)
 {
     const struct snap_step *s = &p->steps[i];
     int64_t began = snap_now_ms();
     int rc;
 
+    *came = NOT_BEGUN;
     if (i < p->commit && a->sc->cancelled)
         return snap_fail(a->sc, ERROR_ABORTED, "interrupted by a signal");
     rc = i == p->commit ? journal_manifest(a) : 0;
     /* The mark of this intention carries the previous "done" to disk. */
     if (!rc) rc = journal_mark(a, "intend", i, true);
     if (rc) return rc;
+    *came = FAILED;
     rc = step_table[s->kind]->apply(a, s);
     snap_log(a->sc, SNAP_LOG_DEBUG, "step %zu %s: %s, %lld ms", i + 1,
              snap_step_word(s->kind), rc ? "failed" : "done",
              (long long)(snap_now_ms() - began));
     if (rc) return rc;
+    *came = APPLIED;
     return journal_mark(a, "done", i, i == p->commit);
+}
+
+/* Without these the steps behind them would do harm. */
+static bool others_need(enum snap_step_kind kind)
+{
+    switch (kind) {
+    case STEP_SEAL:
+    case STEP_APPLY_TAG:
+    case STEP_MONITOR_END:
+    case STEP_DESTROYED:
+    case STEP_DELETE_TAG:
+    case STEP_DELETE_TAG_LIVE:
+        return true;
+    default:
+        return false;
+    }
 }
 
 /* After the commit: forward only; what fails is told, the rest still done. */
 static int run_after_commit(struct snap_act *a, const struct snap_plan *p,
                             size_t i)
 {
+    enum progress came;
     int first = 0;
 
     for (; i < p->len; i++) {
-        int rc = apply_step(a, p, i);
+        int rc = apply_step(a, p, i, &came);
 
         if (rc && !first) first = rc;
-        /* Without these the ones behind them would do harm. */
-        if (rc && (p->steps[i].kind == STEP_SEAL
-                   || p->steps[i].kind == STEP_APPLY_TAG
-                   || p->steps[i].kind == STEP_MONITOR_END
-                   || p->steps[i].kind == STEP_DESTROYED))
-            break;
+        if (rc && others_need(p->steps[i].kind)) break;
     }
     return first;
 }
 
 int snap_act_run(struct snap_act *a, const struct snap_plan *p, int *outcome)
 {
+    enum progress came = NOT_BEGUN;
     size_t i;
     int rc;
 
@@ -179,12 +209,12 @@ int snap_act_run(struct snap_act *a, const struct snap_plan *p, int *outcome)
         return rc;
     }
     for (i = 0; i <= p->commit; i++) {
-        rc = apply_step(a, p, i);
+        rc = apply_step(a, p, i, &came);
         if (!rc) continue;
         if (a->past_commit) break;
         *outcome = LIBXL_SNAPSHOT_UNDONE;
-        a->failed_here = true;
-        if (snap_act_undo(a, p, i + 1))
+        a->failed_here = came == FAILED;
+        if (snap_act_undo(a, p, came == NOT_BEGUN ? i : i + 1))
             *outcome = LIBXL_SNAPSHOT_NOT_WHOLE;
         else
             snap_journal_close(a->sc, a->journal);

@@ -42,6 +42,9 @@ struct snap_act {
     uint32_t new_domid;
     bool past_commit;                   /* set by the commit step as soon as
                                          * it cannot be taken back */
+    bool leave_paused;
+    bool withdrawn;                     /* the suspend request, by libxl */
+    bool unclear;                       /* the guest may still suspend */
     bool destroying;                    /* libxl was asked, not yet done */
     bool failed_here;                   /* the step being undone is the one
                                          * that failed in this process */

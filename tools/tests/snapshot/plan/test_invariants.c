@@ -139,8 +139,8 @@ static void every_plan(const struct snap_plan *p)
 static struct law
     resume_commits = { .claim = "create: resume, and nothing else, is the "
                                 "commit" },
-    create_order = { .claim = "create: suspend, recheck, disks, "
-                              "configuration, resume, in this order" },
+    create_order = { .claim = "create: suspend, recheck, "
+                              "configuration, disks, resume, in this order" },
     monitor_around = { .claim = "create: the monitor is held before the "
                                 "suspend and goes on after the resume" },
     sealed = { .claim = "create: the manifest comes after all is synced, "
@@ -252,7 +252,7 @@ static void order_of_create(const struct snap_plan *p, const struct world *w)
         if (k == STEP_DISKS || k == STEP_CONFIG)
             hold(&create_order, i > recheck && i < resume);
         if (k == STEP_CONFIG)
-            hold(&create_order, at(p, STEP_DISKS) < i);
+            hold(&create_order, i < at(p, STEP_DISKS));
     }
     hold(&sealed, resume < seal && seal < manifest && manifest < p->len
          && (w->req.current_path ? at(p, STEP_CURRENT) > manifest

@@ -98,7 +98,8 @@ static void test_domain(void)
           "is just being torn down; try again when it is gone" },
         { "a suspended domain is refused", is_suspended, ERROR_INVAL,
           "domain 'web' stands suspended by somebody else (xl save, a "
-          "migration); wait, or `xl destroy` it first" },
+          "migration, an interrupted command); wait, run `xl "
+          "snapshot-recover`, or `xl destroy` it first" },
         { "a stub domain is refused", has_stubdom, ERROR_INVAL, "domain "
           "'web' has its device model in a stub domain, which is not "
           "supported" },
@@ -370,10 +371,11 @@ static void test_internal(void)
           ERROR_INVAL, "disk 'xvda': the snapshot 'before' in '/img/a.qcow2' "
           "is not the one that was made then (id 8, was 3)" },
         { "an image in use is refused", tag_users, ERROR_INVAL, "disk "
-          "'xvda': '/img/a.qcow2' is in use by domain 'db' (as xvdb)" },
+          "'xvda': '/img/a.qcow2' is in use by domain 'db' (as xvdb); "
+          "stop that first" },
         { "... --force never goes over in use", forced_users, ERROR_INVAL,
           "disk 'xvda': '/img/a.qcow2' is in use by domain 'db' (as "
-          "xvdb)" },
+          "xvdb); stop that first" },
         { "a copy must have a place", no_place_for_copy, ERROR_INVAL, "disk "
           "'xvda': there is no place beside the block device '/img/a.qcow2' "
           "for an overlay; give a set with target= for it" },

@@ -106,6 +106,8 @@ static void test_names(void)
     one("nbd://localhost/base.raw", false, "a network disk is not ours");
     one("json:{\"driver\":\"nbd\",\"host\":\"localhost\"}", false,
         "... in the words of json: neither");
+    one("json:{\"file\":{\"driver\":\"file\",\"filename\":\"base.raw\"}}",
+        true, "a name in the words of json that holds ours is taken for one");
     if (symlink(absolute, link)) bail("symlink: %s", strerror(errno));
     one("link.raw", true, "a name that is a link to it is found");
     forget("link.raw");

@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: LGPL-2.1-only */
+/* Other domains' claims on images. */
+#include "host/claims.h"
+
+#include <string.h>
+
+#include "host/dependents.h"
+
+void snap_claim_hits_dispose(struct snap_claim_hits *h)
+{
+    size_t i;
+
+    for (i = 0; i < h->len; i++)
+        free(h->data[i].text);
+    free(h->data);
+    memset(h, 0, sizeof(*h));
+}
+
+static void add_hit(struct snap_claim_hits *out, size_t image, bool below,
+                    const struct snap_claim *c)
+{
+    struct snap_claim_hit *h;
+
+    out->data = snap_realloc(out->data, (out->len + 1) * sizeof(*h));
+    h = &out->data[out->len++];
+    h->image = image;
+    h->below = below;
+    h->text = snap_printf("domain '%s' (as %s%s)", c->domain, c->vdev,
+                          below ? ", below an overlay" : "");
+}
+
+static void match(const char *path, bool below, const struct snap_claim *c,
+                  const struct snap_fs_id *ids, size_t n,
+                  struct snap_claim_hits *out)
+{
+    struct snap_ctx quiet = SNAP_CTX_INIT;
+    struct snap_fs_id id;
+    size_t i;
+
+    if (!snap_fs_identify(&quiet, path, &id)) {
+        for (i = 0; i < n; i++)
+            if (snap_fs_same(&id, &ids[i])) add_hit(out, i, below, c);
+        free(id.real);
+    }
+    snap_ctx_dispose(&quiet);
+}
+
+int snap_claims_on(struct snap_ctx *sc, struct snap_xen *x,
+                   int64_t own_domid, const struct snap_fs_id *ids, size_t n,
+                   struct snap_claim_hits *out)
+{
+    struct snap_claims claims;
+    size_t i, k;
+    int rc = snap_xen_claims(x, &claims);
+
+    (void)sc;
+    memset(out, 0, sizeof(*out));
+    for (i = 0; !rc && i < claims.len; i++) {
+        const struct snap_claim *c = &claims.data[i];
+        struct snap_strings layers = { 0 };
+
+        if ((int64_t)c->domid == own_domid) continue;
+        match(c->path, false, c, ids, n, out);
+        if (c->qcow2) snap_dependents_layers(c->path, &layers);
+        for (k = 0; k < layers.len; k++)
+            match(layers.data[k], true, c, ids, n, out);
+        snap_strings_dispose(&layers);
+    }
+    snap_claims_dispose(&claims);
+    return rc;
+}
