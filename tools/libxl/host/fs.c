@@ -10,11 +10,13 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <linux/fs.h>
+#include <linux/magic.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/random.h>
 #include <sys/statvfs.h>
+#include <sys/vfs.h>
 
 #include "host/fs.h"
 
@@ -466,6 +468,16 @@ static bool hopeless(int fd, uint64_t need)
     return (uint64_t)v.f_bfree * v.f_frsize < need;
 }
 
+/* On tmpfs to allocate is to clear every page, which takes as long as writing
+ * it: there only the free space is looked at, and a save that runs out of it
+ * is undone. */
+static bool in_memory(int fd)
+{
+    struct statfs f;
+
+    return !fstatfs(fd, &f) && f.f_type == TMPFS_MAGIC;
+}
+
 static int reserve(struct snap_ctx *sc, int fd, const char *path,
                    uint64_t size_bytes)
 {
@@ -475,6 +487,7 @@ static int reserve(struct snap_ctx *sc, int fd, const char *path,
     if (size_bytes > INT64_MAX)
         return snap_fail(sc, ERROR_INVAL, "'%s' cannot be that large", path);
     if (hopeless(fd, size_bytes)) return fail_space(sc, path, size_bytes, fd);
+    if (in_memory(fd)) return 0;
     do {
         r = fallocate(fd, FALLOC_FL_KEEP_SIZE, 0, size_bytes);
     } while (r && errno == EINTR);

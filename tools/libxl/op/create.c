@@ -144,6 +144,8 @@ static int make_header(struct create *c)
                                      c->choices[i].disk->format, false);
     }
     if (rc) return rc;
+    /* As `xl save` does: a new domid at the next start. */
+    snap_domconfig_forget_domid(tree);
     json = snap_json_print(tree);
     return snap_memimage_header(c->sc, json, &c->header, &c->header_len);
 }

@@ -296,7 +296,8 @@ static int recover_create(struct recover *r, libxl_snapshot_result *result)
     if (!domain_is_there(r)) {
         rc = undo_without_domain(&a, r, result);
     } else {
-        rc = snap_act_undo(&a, &r->plan, r->begun);
+        rc = snap_act_undo(&a, &r->plan,
+                           r->committed ? r->plan.len : r->begun);
         if (!rc)
             snap_strings_take(&result->notes, snap_printf(
                 "the snapshot '%s' of domain '%s' was undone",

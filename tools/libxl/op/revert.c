@@ -70,6 +70,18 @@ static int set_disks(struct snap_revert *r)
     return rc;
 }
 
+static int compare_image(struct snap_revert *r)
+{
+    AUTO_JSON struct snap_json *was = NULL;
+    int rc = snap_json_parse(r->sc, "the memory image's configuration",
+                             r->image.config, strlen(r->image.config), &was);
+
+    if (!rc) r->image_as_is = snap_json_equal(was, r->tree);
+    snap_log(r->sc, SNAP_LOG_DEBUG, "the memory image's configuration %s",
+             r->image_as_is ? "stays as it is" : "changes");
+    return rc;
+}
+
 /* The configuration of the memory image, with the right disks, DOMAIN's name
  * and a new VM generation id (the specification wants one after a revert). */
 static int final_config(struct snap_revert *r)
@@ -87,6 +99,8 @@ static int final_config(struct snap_revert *r)
             return snap_fail_errno(r->sc, errno, "no random numbers");
         snap_domconfig_set_genid(r->tree, genid);
     }
+    rc = compare_image(r);
+    if (rc) return rc;
     json = snap_json_print(r->tree);
     return snap_memimage_header(r->sc, json, &r->header, &r->header_len);
 }
@@ -126,6 +140,7 @@ static int act(struct snap_revert *r, libxl_snapshot_result *result)
         .memory_fd = r->memory_fd, .header = r->header,
         .header_bytes = r->header_len, .notes = &result->notes,
         .stream_offset = r->image.stream_offset, .worker = r->worker,
+        .image_as_is = r->image_as_is,
     };
     AUTO_FREE char *quoted = snap_op_quote(r->p->domain_name);
     int rc, outcome;

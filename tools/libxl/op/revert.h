@@ -18,6 +18,7 @@ struct snap_revert {
     struct snap_manifest set;       /* ours: completed from the image */
     int memory_fd;
     struct snap_memimage image;
+    bool image_as_is;               /* tree is the image's, unchanged */
     struct snap_json *tree;         /* the image's configuration */
     struct snap_domconfig config;
     char *host_qemu;

@@ -101,7 +101,17 @@ static int protect_apply(struct snap_act *a, const struct snap_step *s)
     return 0;
 }
 
-const struct snap_step_ops snap_step_protect = { .apply = protect_apply };
+/* Only recovery comes here: a base must be writable to be merged into. */
+static int protect_undo(struct snap_act *a, const struct snap_step *s)
+{
+    int rc = snap_fs_set_immutable(a->sc, snap_step_get(s, "path"), false);
+
+    return rc < 0 ? rc : 0;
+}
+
+const struct snap_step_ops snap_step_protect = {
+    .apply = protect_apply, .undo = protect_undo,
+};
 
 /* ---- the manifest and the hint ------------------------------------------------------- */
 
@@ -115,7 +125,14 @@ static int manifest_apply(struct snap_act *a, const struct snap_step *s)
     return rc ? rc : sync_parent(a, snap_step_get(s, "path"));
 }
 
-const struct snap_step_ops snap_step_manifest = { .apply = manifest_apply };
+static int manifest_undo(struct snap_act *a, const struct snap_step *s)
+{
+    return snap_fs_remove(a->sc, snap_step_get(s, "path"));
+}
+
+const struct snap_step_ops snap_step_manifest = {
+    .apply = manifest_apply, .undo = manifest_undo,
+};
 
 /* The hint's text: what is current, and which images are whose copies. */
 static char *current_text(struct snap_act *a, const struct snap_step *s)

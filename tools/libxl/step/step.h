@@ -37,6 +37,7 @@ struct snap_act {
     /* revert */
     const char *build_config;           /* JSON for the header of the image */
     uint64_t stream_offset;
+    bool image_as_is;                   /* its header is the right one */
     const char *const *images;          /* real paths that must be idle */
     size_t nimages;
     uint32_t new_domid;
