@@ -14,7 +14,7 @@
 
 #include "op/op.h"
 
-/* ---- the context -------------------------------------------------------------- */
+/* ---- the context ------------------------------------------------- */
 
 libxl_snapshot_ctx *
 libxl_snapshot_ctx_alloc(const libxl_snapshot_callbacks *callbacks)
@@ -85,7 +85,7 @@ int libxl_snapshot_find_domain(libxl_snapshot_ctx *ctx, const char *domain,
     return 0;
 }
 
-/* ---- reading a snapshot -------------------------------------------------------- */
+/* ---- reading a snapshot ------------------------------------------ */
 
 void libxl_snapshot_set_dispose(libxl_snapshot_set *set)
 {
@@ -126,7 +126,7 @@ int libxl_snapshot_load(libxl_snapshot_ctx *ctx, const char *path,
     return 0;
 }
 
-/* ---- what operations share ------------------------------------------------------- */
+/* ---- what operations share --------------------------------------- */
 
 void snap_op_begin(struct snap_ctx *sc, libxl_snapshot_result *result)
 {

@@ -61,7 +61,7 @@ libxl_snapshot_outcome(const libxl_snapshot_ctx *ctx);
 int libxl_snapshot_find_domain(libxl_snapshot_ctx *ctx, const char *domain,
                                uint32_t *domid, char **name);
 
-/* ---- create ---------------------------------------------------------- */
+/* ---- create ------------------------------------------------------ */
 
 typedef enum {
     LIBXL_SNAPSHOT_DISK_AUTO,       /* internal where it can, else external */
@@ -108,7 +108,7 @@ typedef struct {
     int64_t still_ms;           /* suspend returned .. resumed */
     uint64_t memory_bytes;
     struct snap_strings advice; /* disk= entries for the user's xl.cfg */
-    struct snap_strings left;   /* files kept on purpose: "path (N bytes): …"*/
+    struct snap_strings left;   /* files kept: "path (N bytes): what it is" */
     struct snap_strings notes;  /* left-out disks and other remarks */
     libxl_snapshot_manifest manifest;
 } libxl_snapshot_result;
@@ -123,7 +123,7 @@ int libxl_snapshot_create(libxl_snapshot_ctx *ctx,
                           const libxl_snapshot_create_params *params,
                           libxl_snapshot_result *result);
 
-/* ---- reading --------------------------------------------------------- */
+/* ---- reading ----------------------------------------------------- */
 
 typedef struct {
     char *directory;            /* where the manifest is, absolute; NULL for
@@ -136,7 +136,7 @@ void libxl_snapshot_set_dispose(libxl_snapshot_set *set);
 int libxl_snapshot_load(libxl_snapshot_ctx *ctx, const char *path,
                         libxl_snapshot_set *set);
 
-/* ---- revert ---------------------------------------------------------- */
+/* ---- revert ------------------------------------------------------ */
 
 typedef enum {
     LIBXL_SNAPSHOT_STATE_AS_SAVED,
@@ -173,7 +173,7 @@ int libxl_snapshot_revert(libxl_snapshot_ctx *ctx,
                           const libxl_snapshot_revert_params *params,
                           libxl_snapshot_result *result);
 
-/* ---- delete, check, recover ------------------------------------------ */
+/* ---- delete, check, recover -------------------------------------- */
 
 typedef struct {
     const char *domain_name;

@@ -68,7 +68,7 @@ char *snap_facts_qmp_path(uint32_t domid)
     return snap_printf("/var/run/xen/qmp-libxenstat-%u", domid);
 }
 
-/* ---- the configuration ------------------------------------------------------ */
+/* ---- the configuration ------------------------------------------- */
 
 static char *get_userdata(struct snap_ctx *sc, struct snap_worker *w,
                           uint32_t domid, const char *id)
@@ -165,7 +165,7 @@ static int read_disks(struct snap_xen *x, struct snap_facts *f)
     return 0;
 }
 
-/* ---- QEMU ---------------------------------------------------------------------- */
+/* ---- QEMU -------------------------------------------------------- */
 
 static void join_qemu(struct snap_ctx *sc, struct snap_facts_disk *d,
                       const struct snap_qmp_disk *q)
@@ -276,7 +276,7 @@ static void read_qemu(struct snap_ctx *sc, struct snap_xen *x,
     }
 }
 
-/* ---- images and who has them open -------------------------------------------- */
+/* ---- images and who has them open -------------------------------- */
 
 static void identify_images(struct snap_ctx *sc, struct snap_facts *f)
 {
@@ -349,7 +349,7 @@ static int other_processes(struct snap_ctx *sc, struct snap_facts *f)
     return rc;
 }
 
-/* ---- all of it ----------------------------------------------------------------- */
+/* ---- all of it --------------------------------------------------- */
 
 /* How long each part took, for those who ask with -v -v. */
 static void lap(struct snap_ctx *sc, int64_t *since_ms, const char *what)
@@ -396,7 +396,7 @@ int snap_facts_read(struct snap_ctx *sc, struct snap_xen *x,
     return rc;
 }
 
-/* ---- the second look ------------------------------------------------------------ */
+/* ---- the second look --------------------------------------------- */
 
 static int recheck_vbds(struct snap_ctx *sc, struct snap_xen *x,
                         const struct snap_facts *f)

@@ -47,8 +47,8 @@ int snap_fs_publish(struct snap_ctx *sc, const char *path, const char *bytes,
 
 /* O_EXCL|O_CREAT|O_RDWR|O_CLOEXEC, 0600, with size_bytes of space allocated
  * by fallocate(2) without changing the visible size (KEEP_SIZE); a file system
- * without fallocate, and tmpfs, is checked by statvfs instead. ENOSPC: message with need
- * and free; the file is removed again. *fd is the caller's. */
+ * without fallocate, and tmpfs, is checked by statvfs. ENOSPC: message with
+ * need and free; the file is removed again. *fd is the caller's. */
 int snap_fs_allocate(struct snap_ctx *sc, const char *path,
                      uint64_t size_bytes, int *fd);
 /* Cut to `size`, giving back what was allocated behind it. */

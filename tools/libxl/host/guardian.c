@@ -24,7 +24,7 @@ struct snap_guardian {
     int pipe;
 };
 
-/* ---- rescue -------------------------------------------------------------------- */
+/* ---- rescue ------------------------------------------------------ */
 
 static int resume(struct snap_ctx *sc, struct snap_xen *x, uint32_t domid)
 {
@@ -110,7 +110,7 @@ int snap_rescue(struct snap_ctx *sc, struct snap_xen *x, uint32_t domid,
     return rc;
 }
 
-/* ---- the process ----------------------------------------------------------------- */
+/* ---- the process ------------------------------------------------- */
 
 static void end_worker(int pgid)
 {

@@ -3,7 +3,8 @@
  * The guardian: a process of its own, tied to us by a pipe.  When we die
  * while the guest stands still it ends our worker, resumes (or unpauses) the
  * domain and lets the monitor go on; once a revert has begun to destroy, it
- * ends the monitor, which would make a second domain.  It keeps the domain's lock until it is through.
+ * ends the monitor, which would make a second domain.
+ * It keeps the domain's lock until it is through.
  * rescue() is what it does; snapshot-recover and undo call the same.
  */
 #ifndef SNAP_GUARDIAN_H

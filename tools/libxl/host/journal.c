@@ -27,7 +27,7 @@ char *snap_journal_path(const char *domain_name)
     return snap_printf("%s/%s%s", SNAP_JOURNAL_DIR, encoded, JOURNAL_SUFFIX);
 }
 
-/* ---- the lock --------------------------------------------------------------- */
+/* ---- the lock ---------------------------------------------------- */
 
 /* Who holds the flock on this inode, from /proc/locks; 0 when unknown. */
 static int lock_holder(int fd)
@@ -151,7 +151,7 @@ void snap_journal_unlock(struct snap_journal *j)
     j->fd = -1;
 }
 
-/* ---- the content -------------------------------------------------------------- */
+/* ---- the content ------------------------------------------------- */
 
 int snap_journal_add(struct snap_ctx *sc, struct snap_journal *j,
                      const struct snap_json *line, bool sync)

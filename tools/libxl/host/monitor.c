@@ -27,7 +27,7 @@ void snap_monitor_dispose(struct snap_monitor *m)
     memset(m, 0, sizeof(*m));
 }
 
-/* ---- processes ------------------------------------------------------------ */
+/* ---- processes --------------------------------------------------- */
 
 static ssize_t read_small(const char *path, char *buf, size_t cap)
 {
@@ -87,7 +87,7 @@ bool snap_monitor_alive(const struct snap_monitor *m)
     return m->pid && process_is(m->pid, m->start_time);
 }
 
-/* ---- the log ---------------------------------------------------------------- */
+/* ---- the log ----------------------------------------------------- */
 
 static const char *find_last(const char *buf, size_t len, const char *word)
 {
@@ -268,7 +268,7 @@ int snap_monitor_between(struct snap_ctx *sc, const char *domain_name)
     return each_monitor(stands_between, log);
 }
 
-/* ---- holding ----------------------------------------------------------------- */
+/* ---- holding ----------------------------------------------------- */
 
 /* Is there a lock of this process in /proc/locks? "1: POSIX ADVISORY WRITE
  * 812 fe:00:131 0 EOF" */

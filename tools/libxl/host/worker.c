@@ -45,7 +45,7 @@ struct snap_worker {
     char *text;
 };
 
-/* ---- both sides ----------------------------------------------------------- */
+/* ---- both sides -------------------------------------------------- */
 
 static int write_all(int fd, const void *data, size_t len)
 {
@@ -77,7 +77,7 @@ static int read_all(int fd, void *data, size_t len)
     return 0;
 }
 
-/* ---- the child ------------------------------------------------------------- */
+/* ---- the child --------------------------------------------------- */
 
 struct child {
     int sock;
@@ -248,7 +248,7 @@ static void child_main(int sock, int stream_fd, pid_t parent)
     _exit(0);
 }
 
-/* ---- the parent's side ------------------------------------------------------ */
+/* ---- the parent's side ------------------------------------------- */
 
 int snap_worker_start(struct snap_ctx *sc, int stream_fd,
                       struct snap_worker **out)

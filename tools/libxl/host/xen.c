@@ -14,7 +14,7 @@
 #include <xenstore.h>
 #include <xentoollog.h>
 
-/* ---- libxl's log: keep the last error, hand the rest to our log -------- */
+/* ---- libxl's log: keep the last error, hand the rest to our log ---- */
 
 struct keeper {
     xentoollog_logger vtable;
@@ -70,7 +70,7 @@ struct xentoollog_logger *snap_xen_logger(struct snap_ctx *sc,
     return &k->vtable;
 }
 
-/* ---- opening ------------------------------------------------------------ */
+/* ---- opening ----------------------------------------------------- */
 
 int snap_xen_open(struct snap_ctx *sc, struct snap_xen **out)
 {
@@ -111,7 +111,7 @@ void snap_xen_close(struct snap_xen *x)
     free(x);
 }
 
-/* ---- xenstore ------------------------------------------------------------ */
+/* ---- xenstore ---------------------------------------------------- */
 
 static char *read_path(struct snap_xen *x, xs_transaction_t t,
                        const char *path)
@@ -167,7 +167,7 @@ void snap_xen_dir(struct snap_xen *x, struct snap_strings *out,
     free(names);
 }
 
-/* ---- domains ------------------------------------------------------------- */
+/* ---- domains ----------------------------------------------------- */
 
 void snap_dominfo_dispose(struct snap_dominfo *i)
 {
@@ -219,6 +219,18 @@ int snap_xen_domain(struct snap_xen *x, uint32_t domid,
     return 0;
 }
 
+bool snap_xen_is_suspended(struct snap_xen *x, uint32_t domid)
+{
+    libxl_dominfo info;
+    bool suspended;
+
+    libxl_dominfo_init(&info);
+    suspended = !libxl_domain_info(x->ctx, &info, domid) && info.shutdown
+                && info.shutdown_reason == LIBXL_SHUTDOWN_REASON_SUSPEND;
+    libxl_dominfo_dispose(&info);
+    return suspended;
+}
+
 /* libxl looks up by domid only: walk the list. */
 static int find_uuid(struct snap_xen *x, const libxl_uuid *uuid,
                      uint32_t *domid)
@@ -260,7 +272,7 @@ int snap_xen_find(struct snap_xen *x, const char *text, uint32_t *domid)
            ? ERROR_DOMAIN_NOTFOUND : 0;
 }
 
-/* ---- disks as xenstore has them ------------------------------------------ */
+/* ---- disks as xenstore has them ---------------------------------- */
 
 void snap_vbds_dispose(struct snap_vbds *v)
 {
@@ -496,7 +508,7 @@ bool snap_xen_suspend_was_asked(struct snap_xen *x, uint32_t domid)
     return fired != 1;
 }
 
-/* ---- the host ------------------------------------------------------------- */
+/* ---- the host ---------------------------------------------------- */
 
 void snap_host_dispose(struct snap_host *h)
 {

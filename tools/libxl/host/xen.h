@@ -41,6 +41,8 @@ void snap_dominfo_dispose(struct snap_dominfo *i);
 /* ERROR_DOMAIN_NOTFOUND without a message when there is none. */
 int snap_xen_domain(struct snap_xen *x, uint32_t domid,
                     struct snap_dominfo *out);
+/* Does it stand suspended? By one hypercall, for asking often. */
+bool snap_xen_is_suspended(struct snap_xen *x, uint32_t domid);
 /* name, number or uuid. ERROR_DOMAIN_NOTFOUND without a message. */
 int snap_xen_find(struct snap_xen *x, const char *text, uint32_t *domid);
 

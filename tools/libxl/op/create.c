@@ -60,7 +60,7 @@ static void make_request(struct create *c)
     };
 }
 
-/* ---- before anything is touched ---------------------------------------------- */
+/* ---- before anything is touched ---------------------------------- */
 
 static int check_overlay(struct snap_ctx *sc, const struct snap_disk_choice *c)
 {
@@ -150,7 +150,7 @@ static int make_header(struct create *c)
     return snap_memimage_header(c->sc, json, &c->header, &c->header_len);
 }
 
-/* ---- the manifest -------------------------------------------------------------- */
+/* ---- the manifest ------------------------------------------------ */
 
 static void manifest_disk(struct create *c, const struct snap_disk_choice *ch,
                           struct snap_manifest *m)
@@ -205,7 +205,7 @@ static void make_manifest(struct create *c, struct snap_manifest *m)
     m->consistency = snap_strdup(m->excluded.len ? "partial" : "full");
 }
 
-/* ---- acting ----------------------------------------------------------------------- */
+/* ---- acting ------------------------------------------------------ */
 
 static int act(struct create *c, libxl_snapshot_result *result)
 {
@@ -280,6 +280,11 @@ static int create(struct create *c, libxl_snapshot_result *result)
     if (rc) return rc;
     for (i = 0; i < c->plan.notes.len; i++)
         snap_strings_add(&result->notes, c->plan.notes.data[i]);
+    if (!c->facts.monitor.pid)
+        snap_strings_take(&result->notes, snap_printf(
+            "no xl monitor looks after domain '%s' (an `xl save -c` ends it): "
+            "when its guest reboots or powers off nobody will act on it",
+            c->facts.dom.name));
     result->plan = snap_plan_text(&c->plan);
     make_manifest(c, &result->manifest);
     if (c->p->dry_run) {
@@ -299,7 +304,7 @@ int libxl_snapshot_create(libxl_snapshot_ctx *ctx,
 
     snap_op_begin(ctx, result);
     rc = create(&c, result);
-    if (!rc) fill_result(&c, result);
+    if (!rc && !params->dry_run) fill_result(&c, result);
     create_dispose(&c);
     return rc;
 }

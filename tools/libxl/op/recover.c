@@ -5,6 +5,8 @@
  * an interrupted create is undone backwards if it had not reached its commit
  * (the resume), or finished if it had.
  */
+#include <dirent.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <time.h>
@@ -28,7 +30,7 @@ struct recover {
     size_t done;            /* steps done, in order */
 };
 
-/* ---- reading a journal ----------------------------------------------------------- */
+/* ---- reading a journal ------------------------------------------- */
 
 static int read_head(struct recover *r)
 {
@@ -116,7 +118,7 @@ static int read_lines(struct recover *r)
     return rc;
 }
 
-/* ---- the guest ---------------------------------------------------------------------- */
+/* ---- the guest --------------------------------------------------- */
 
 static const struct snap_step *find_step(struct recover *r,
                                          enum snap_step_kind kind)
@@ -192,7 +194,7 @@ static void release_monitor(struct recover *r, libxl_snapshot_result *result)
     snap_monitor_release(&m);
 }
 
-/* ---- undo or finish ------------------------------------------------------------------- */
+/* ---- undo or finish ---------------------------------------------- */
 
 static int forwards(struct snap_act *a, struct recover *r)
 {
@@ -400,6 +402,72 @@ static int recover_open(struct recover *r, bool dry_run,
     return rc ? rc : snap_journal_close(r->sc, &r->journal);
 }
 
+/* A save or migration that runs now; its pid, or 0. */
+static int save_helper(void)
+{
+    DIR *proc = opendir("/proc");
+    struct dirent *e;
+    int found = 0;
+
+    while (proc && !found && (e = readdir(proc))) {
+        AUTO_FREE char *path = snap_printf("/proc/%s/comm", e->d_name);
+        char comm[32] = "";
+        FILE *f;
+
+        if (e->d_name[0] < '0' || e->d_name[0] > '9') continue;
+        f = fopen(path, "re");
+        if (!f) continue;
+        /* The kernel keeps 15 characters of a name. */
+        if (fgets(comm, sizeof(comm), f)
+            && !strncmp(comm, "libxl-save-help", 15))
+            found = atoi(e->d_name);
+        fclose(f);
+    }
+    if (proc) closedir(proc);
+    return found;
+}
+
+/* No run of ours was interrupted, but the domain may stand all the same: an
+ * `xl save` was killed, say. */
+static int recover_without_journal(struct recover *r, const char *name,
+                                   bool dry_run,
+                                   libxl_snapshot_result *result)
+{
+    struct snap_monitor m = { 0 };
+    struct snap_dominfo dom;
+    uint32_t domid;
+    bool resumed, stands;
+    int helper, rc = 0;
+
+    stands = !libxl_name_to_domid(r->xen->ctx, name, &domid)
+             && !snap_xen_domain(r->xen, domid, &dom);
+    if (stands) {
+        stands = dom.suspended;
+        snap_dominfo_dispose(&dom);
+    }
+    if (!stands) {
+        snap_strings_take(&result->notes, snap_printf(
+            "domain '%s': nothing was interrupted", name));
+        return 0;
+    }
+    helper = save_helper();
+    if (helper)
+        return snap_fail(r->sc, ERROR_INVAL, "domain '%s' stands suspended, "
+                         "and a save or a migration works now (process %d), "
+                         "perhaps on it; wait until that has ended", name,
+                         helper);
+    if (!dry_run)
+        rc = snap_rescue(r->sc, r->xen, domid, NULL, false, 0, &resumed);
+    if (rc < 0) return rc;
+    if (!dry_run && !snap_monitor_find(r->sc, domid, &m))
+        snap_monitor_release(&m);
+    snap_monitor_dispose(&m);
+    snap_strings_take(&result->notes, snap_printf(
+        "domain '%s' stood suspended, by no run of ours, and %s resumed",
+        name, dry_run ? "would be" : "was"));
+    return 0;
+}
+
 static int recover_one(struct snap_ctx *sc, struct snap_xen *x,
                        const char *name, bool dry_run, int lock_timeout_ms,
                        libxl_snapshot_result *result)
@@ -412,8 +480,7 @@ static int recover_one(struct snap_ctx *sc, struct snap_xen *x,
     if (r.journal.open)
         rc = recover_open(&r, dry_run, result);
     else
-        snap_strings_take(&result->notes, snap_printf(
-            "domain '%s': nothing was interrupted", name));
+        rc = recover_without_journal(&r, name, dry_run, result);
     if (!rc && r.unfinished) {
         rc = snap_fail(sc, ERROR_FAIL, "domain '%s' is not whole yet", name);
         free(sc->hint);

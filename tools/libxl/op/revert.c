@@ -52,7 +52,7 @@ void snap_revert_dispose(struct snap_revert *r)
     free(r->header);
 }
 
-/* ---- the configuration to build from ------------------------------------------- */
+/* ---- the configuration to build from ----------------------------- */
 
 static int set_disks(struct snap_revert *r)
 {
@@ -105,7 +105,7 @@ static int final_config(struct snap_revert *r)
     return snap_memimage_header(r->sc, json, &r->header, &r->header_len);
 }
 
-/* ---- acting ------------------------------------------------------------------------ */
+/* ---- acting ------------------------------------------------------ */
 
 static int start_guardian(struct snap_revert *r, struct snap_act *a)
 {
@@ -266,7 +266,7 @@ int libxl_snapshot_revert(libxl_snapshot_ctx *ctx,
 
     snap_op_begin(ctx, result);
     rc = revert(&r, result);
-    if (!rc) fill_result(&r, result);
+    if (!rc && !params->dry_run) fill_result(&r, result);
     snap_revert_dispose(&r);
     return rc;
 }

@@ -25,7 +25,7 @@
 /* Less dom0 memory than this no autoballooning is counted on. */
 #define DOM0_FLOOR_KB (1024 * 1024)
 
-/* ---- the memory image ------------------------------------------------------------ */
+/* ---- the memory image -------------------------------------------- */
 
 static int open_memory(struct snap_revert *r)
 {
@@ -96,7 +96,7 @@ static int read_memory(struct snap_revert *r)
     return 0;
 }
 
-/* ---- the user's xl.cfg ------------------------------------------------------------ */
+/* ---- the user's xl.cfg ------------------------------------------- */
 
 /* `xl -N create FILE` parses it and prints JSON; nothing is created. */
 static int read_user_config(struct snap_revert *r, struct snap_json **out)
@@ -109,17 +109,15 @@ static int read_user_config(struct snap_revert *r, struct snap_json **out)
     int rc;
 
     if (access(r->p->domain_config, R_OK))
-        return snap_fail_errno(r->sc, errno, "cannot read the configuration "
-                               "'%s'", r->p->domain_config);
+        return snap_fail_errno(r->sc, errno, "cannot be read");
     rc = snap_run_ok(r->sc, argv, XL_TIMEOUT_MS, &text);
-    if (rc) return snap_within(r->sc, rc, "configuration '%s'",
-                               r->p->domain_config);
+    if (rc) return rc;
     json = strchr(text, '{');
     if (!json || strchr(text, '(') == text)
-        return snap_fail(r->sc, ERROR_INVAL, "xl did not print '%s' as JSON: "
-                         "set output_format=\"json\" in /etc/xen/xl.conf",
-                         r->p->domain_config);
-    return snap_json_parse(r->sc, r->p->domain_config, json, strlen(json),
+        return snap_fail(r->sc, ERROR_INVAL, "xl did not print it as JSON: "
+                         "set output_format=\"json\" in "
+                         "/etc/xen/xl.conf");
+    return snap_json_parse(r->sc, "what xl made of it", json, strlen(json),
                            out);
 }
 
@@ -146,7 +144,7 @@ static int merge_user_config(struct snap_revert *r)
     return snap_domconfig_read(r->sc, r->tree, &r->config);
 }
 
-/* ---- the set of disks -------------------------------------------------------------- */
+/* ---- the set of disks -------------------------------------------- */
 
 static const struct snap_domconfig_disk *
 config_disk(const struct snap_revert *r, const char *vdev)
@@ -189,6 +187,34 @@ static int complete_disk(struct snap_revert *r, struct snap_manifest_disk *d,
     return 0;
 }
 
+/* A hand-written set over a memory image of ours: there an external disk
+ * stands read-only, as its frozen base, so only the manifest beside it tells
+ * that the guest could write it. */
+static int forgotten_disks(struct snap_revert *r)
+{
+    struct snap_ctx quiet = SNAP_CTX_INIT;
+    AUTO_FREE char *copy = NULL;
+    libxl_snapshot_set beside;
+    size_t i, k;
+
+    if (r->p->set->directory) return 0;
+    copy = snap_strdup(r->f.memory_path);
+    if (!libxl_snapshot_load(&quiet, dirname(copy), &beside)) {
+        for (i = 0; i < beside.manifest.ndisks; i++) {
+            const char *vdev = beside.manifest.disks[i].vdev;
+
+            for (k = 0; k < r->set.ndisks; k++)
+                if (!strcmp(r->set.disks[k].vdev, vdev)) break;
+            if (k == r->set.ndisks
+                && !snap_strings_have(&r->f.excluded, vdev))
+                snap_strings_add(&r->f.excluded, vdev);
+        }
+    }
+    libxl_snapshot_set_dispose(&beside);
+    snap_ctx_dispose(&quiet);
+    return 0;
+}
+
 static int complete_set(struct snap_revert *r)
 {
     const struct snap_manifest *from = &r->p->set->manifest;
@@ -212,11 +238,13 @@ static int complete_set(struct snap_revert *r)
         if (k == r->set.ndisks)
             snap_strings_add(&r->f.excluded, c->vdev);
     }
+    rc = forgotten_disks(r);
+    if (rc) return rc;
     r->f.set = &r->set;
     return 0;
 }
 
-/* ---- who depends on an image, who uses it --------------------------------------------- */
+/* ---- who depends on an image, who uses it ------------------------ */
 
 static void freeze(struct snap_revert_disk *d, char *why)
 {
@@ -367,7 +395,7 @@ static int find_users(struct snap_revert *r)
     return rc;
 }
 
-/* ---- whose snapshot is it ----------------------------------------------------------------- */
+/* ---- whose snapshot is it ---------------------------------------- */
 
 /* The present chain of a disk as identities, top first. */
 static void chain_ids(struct snap_revert *r, const struct snap_chain *c,
@@ -466,7 +494,7 @@ static void judge_identity(struct snap_revert *r)
                                     r->p->domain_name);
 }
 
-/* ---- memory of the host --------------------------------------------------------------------- */
+/* ---- memory of the host ------------------------------------------ */
 
 static int read_memory_need(struct snap_revert *r)
 {
@@ -490,7 +518,7 @@ static int read_memory_need(struct snap_revert *r)
     return 0;
 }
 
-/* ---- all of it ---------------------------------------------------------------------------------- */
+/* ---- all of it --------------------------------------------------- */
 
 /* A domain whose QEMU is gone (it is half destroyed, say) still has disks
  * that tell whose they are. */
@@ -674,7 +702,7 @@ int snap_revert_gather(struct snap_revert *r)
     return 0;
 }
 
-/* ---- the world around the plan ---------------------------------------------------------------------- */
+/* ---- the world around the plan ----------------------------------- */
 
 static int check_new_path(struct snap_revert *r,
                           const struct snap_revert_disk *d)

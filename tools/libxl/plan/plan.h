@@ -68,7 +68,7 @@ int snap_step_kind_of(const char *word);
 /* The whole plan as text for --dry-run, one step a line. */
 char *snap_plan_text(const struct snap_plan *p);
 
-/* ---- the planners ------------------------------------------------------- */
+/* ---- the planners ------------------------------------------------ */
 
 struct snap_facts;
 struct snap_facts_disk;

@@ -23,7 +23,7 @@ void snap_disk_choices_dispose(struct snap_disk_choice *choices, size_t n)
     free(choices);
 }
 
-/* ---- the domain ------------------------------------------------------------ */
+/* ---- the domain -------------------------------------------------- */
 
 static const char *shutdown_word(int reason)
 {
@@ -109,7 +109,7 @@ static int check_domain(struct snap_ctx *sc, const struct snap_facts *f,
     return rc;
 }
 
-/* ---- the disks -------------------------------------------------------------- */
+/* ---- the disks --------------------------------------------------- */
 
 static const struct snap_disk_wish *
 find_wish(const struct snap_create_request *req, const char *vdev)
@@ -293,7 +293,7 @@ int snap_plan_choose(struct snap_ctx *sc, const struct snap_facts *f,
     return check_apart(sc, f, choices);
 }
 
-/* ---- the steps -------------------------------------------------------------- */
+/* ---- the steps --------------------------------------------------- */
 
 static void add_memory(const struct snap_facts *f,
                        const struct snap_create_request *req,

@@ -21,13 +21,18 @@ int snap_version_compare(const char *a, const char *b)
     return 0;
 }
 
-/* ---- refusals ------------------------------------------------------------------ */
+/* ---- refusals ---------------------------------------------------- */
 
 static int check_domain(struct snap_ctx *sc,
                         const struct snap_revert_facts *f)
 {
     const struct snap_dominfo *d = &f->now->dom;
 
+    if (strchr(f->domain_name, '/'))
+        return snap_fail(sc, ERROR_INVAL, "domain '%s' cannot be built "
+                         "again: libxl and xl name log files after a domain, "
+                         "and its name has a '/'; give it another with `xl "
+                         "rename`", f->domain_name);
     if (f->between_pid)
         return snap_fail(sc, ERROR_INVAL, "xl's monitor (process %d) is just "
                          "restarting domain '%s'; try again when it runs",
@@ -250,7 +255,7 @@ static int check_disks(struct snap_ctx *sc,
     return rc;
 }
 
-/* ---- the steps ------------------------------------------------------------------- */
+/* ---- the steps --------------------------------------------------- */
 
 static void add_new_images(const struct snap_revert_facts *f,
                            struct snap_plan *p)

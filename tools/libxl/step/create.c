@@ -15,8 +15,9 @@
 #define RESUME_TIMEOUT_MS 90000
 /* libxl itself waits 60 s for the answer and 60 s for the suspension. */
 #define SAVE_STALL_MS 150000
+#define LIVE_POLL_MS 10
 
-/* ---- files -------------------------------------------------------------------- */
+/* ---- files ------------------------------------------------------- */
 
 static int directory_apply(struct snap_act *a, const struct snap_step *s)
 {
@@ -74,7 +75,7 @@ const struct snap_step_ops snap_step_memory_file = {
     .apply = memory_file_apply, .undo = memory_file_undo,
 };
 
-/* ---- the monitor ---------------------------------------------------------------- */
+/* ---- the monitor ------------------------------------------------- */
 
 static void monitor_of(const struct snap_step *s, struct snap_monitor *m)
 {
@@ -121,7 +122,7 @@ const struct snap_step_ops snap_step_monitor_end = {
     .apply = monitor_end_apply,
 };
 
-/* ---- suspend ---------------------------------------------------------------------- */
+/* ---- suspend ----------------------------------------------------- */
 
 static int suspend_failed(struct snap_act *a, int xl_rc, const char *line)
 {
@@ -157,9 +158,14 @@ static int await_save(struct snap_act *a, uint64_t total, int *xl_rc,
 
     for (;;) {
         off_t at;
-        int rc = snap_worker_poll(a->worker, 100, xl_rc, line, NULL);
+        int rc = snap_worker_poll(a->worker, a->live ? LIVE_POLL_MS : 100,
+                                  xl_rc, line, NULL);
 
         if (rc <= 0) return rc;
+        /* A live save stops the guest only at its end: when? */
+        if (a->live && !a->stopped_ms
+            && snap_xen_is_suspended(a->xen, a->facts->dom.domid))
+            a->stopped_ms = snap_now_ms();
         if (a->sc->cancelled)
             return snap_fail(a->sc, ERROR_ABORTED, "interrupted by a signal "
                              "while memory was saved");
@@ -267,7 +273,7 @@ static int recheck_apply(struct snap_act *a, const struct snap_step *s)
 
 const struct snap_step_ops snap_step_recheck = { .apply = recheck_apply };
 
-/* ---- resume, the commit ------------------------------------------------------------ */
+/* ---- resume, the commit ------------------------------------------ */
 
 static int see_running(struct snap_act *a, uint32_t domid)
 {
@@ -313,8 +319,9 @@ static int resume_apply(struct snap_act *a, const struct snap_step *s)
     a->resumed_ms = resumed_ms;
     snap_guardian_resumed(a->guardian);
     if (a->manifest && a->asked_ms)
-        a->manifest->pause_ms = a->resumed_ms - (a->live ? a->stood_ms
-                                                         : a->asked_ms);
+        a->manifest->pause_ms = a->resumed_ms
+            - (!a->live ? a->asked_ms
+               : a->stopped_ms ? a->stopped_ms : a->stood_ms);
     return 0;
 }
 

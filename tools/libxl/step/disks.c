@@ -36,7 +36,25 @@ static const struct snap_qmp_disk *find_disk(const struct snap_qmp_disks *q,
     return NULL;
 }
 
-/* ---- the transaction -------------------------------------------------------- */
+/* ---- the transaction --------------------------------------------- */
+
+/* QEMU does not say which: name them all, with what was to be made. */
+static int name_disks(struct snap_act *a, const struct snap_step *s, int rc)
+{
+    struct snap_text t = { 0 };
+    const char *vdev;
+    size_t i;
+
+    for (i = 0; (vdev = snap_step_get_nth(s, "vdev", i)); i++)
+        snap_text_add(&t, "%s%s %s '%s'", i ? ", " : "", vdev,
+                      is_internal(s, i) ? "in" : "to",
+                      snap_step_get_nth(s, is_internal(s, i) ? "image"
+                                                             : "overlay", i));
+    rc = snap_within(a->sc, rc, "snapshotting the disks (%s; is there space "
+                     "where they are?)", t.data);
+    free(t.data);
+    return rc;
+}
 
 static int run_transaction(struct snap_act *a, const struct snap_step *s,
                            struct snap_qmp *qmp)
@@ -54,10 +72,9 @@ static int run_transaction(struct snap_act *a, const struct snap_step *s,
         acts[n].overlay_node = snap_step_get_nth(s, "overlay-node", n);
         acts[n].overlay_format = "qcow2";
     }
-    (void)a;
     rc = snap_qmp_transaction(qmp, acts, n, TRANSACTION_TIMEOUT_MS);
     free(acts);
-    return rc;
+    return rc ? name_disks(a, s, rc) : 0;
 }
 
 static struct snap_manifest_disk *manifest_disk(struct snap_act *a,
@@ -213,7 +230,7 @@ const struct snap_step_ops snap_step_disks = {
     .apply = disks_apply, .undo = disks_undo,
 };
 
-/* ---- what the toolstack believes ---------------------------------------------- */
+/* ---- what the toolstack believes --------------------------------- */
 
 static int get_stored(struct snap_act *a, uint32_t domid,
                       struct snap_json **tree)
@@ -339,7 +356,7 @@ const struct snap_step_ops snap_step_config = {
     .apply = config_apply, .undo = config_undo,
 };
 
-/* ---- deleting a tag -------------------------------------------------------------- */
+/* ---- deleting a tag ---------------------------------------------- */
 
 static int delete_tag_live_apply(struct snap_act *a, const struct snap_step *s)
 {

@@ -27,7 +27,7 @@
 #define BUILD_STALL_MS 300000
 #define PIPE_BYTES (1 << 20)
 
-/* ---- new images --------------------------------------------------------------- */
+/* ---- new images -------------------------------------------------- */
 
 static int overlay_apply(struct snap_act *a, const struct snap_step *s)
 {
@@ -59,7 +59,7 @@ const struct snap_step_ops snap_step_copy = {
     .apply = copy_apply, .undo = new_image_undo,
 };
 
-/* ---- the old domain's end ----------------------------------------------------- */
+/* ---- the old domain's end ---------------------------------------- */
 
 static int pause_apply(struct snap_act *a, const struct snap_step *s)
 {
@@ -245,7 +245,7 @@ static int destroyed_apply(struct snap_act *a, const struct snap_step *s)
 const struct snap_step_ops snap_step_destroy = { .apply = destroy_apply };
 const struct snap_step_ops snap_step_destroyed = { .apply = destroyed_apply };
 
-/* ---- tags --------------------------------------------------------------------------- */
+/* ---- tags -------------------------------------------------------- */
 
 static int apply_tag_apply(struct snap_act *a, const struct snap_step *s)
 {
@@ -259,7 +259,7 @@ static int apply_tag_apply(struct snap_act *a, const struct snap_step *s)
 
 const struct snap_step_ops snap_step_apply_tag = { .apply = apply_tag_apply };
 
-/* ---- build --------------------------------------------------------------------------- */
+/* ---- build ------------------------------------------------------- */
 
 /* Header and stream into the pipe; a child, because xl reads meanwhile. It
  * has an offset of its own and tells it in *at, which is shared memory: the

@@ -14,7 +14,7 @@
 #include "format/memimage.h"
 #include "host/lineage.h"
 
-/* ---- seal ------------------------------------------------------------------------ */
+/* ---- seal -------------------------------------------------------- */
 
 /* The memory image: cut to its length, read through, synced. */
 static int seal_memory(struct snap_act *a, const char *path)
@@ -86,7 +86,7 @@ static int seal_apply(struct snap_act *a, const struct snap_step *s)
 
 const struct snap_step_ops snap_step_seal = { .apply = seal_apply };
 
-/* ---- protect ----------------------------------------------------------------------- */
+/* ---- protect ----------------------------------------------------- */
 
 static int protect_apply(struct snap_act *a, const struct snap_step *s)
 {
@@ -113,7 +113,7 @@ const struct snap_step_ops snap_step_protect = {
     .apply = protect_apply, .undo = protect_undo,
 };
 
-/* ---- the manifest and the hint ------------------------------------------------------- */
+/* ---- the manifest and the hint ----------------------------------- */
 
 static int manifest_apply(struct snap_act *a, const struct snap_step *s)
 {
@@ -175,7 +175,7 @@ static int current_apply(struct snap_act *a, const struct snap_step *s)
 
 const struct snap_step_ops snap_step_current = { .apply = current_apply };
 
-/* ---- removing ------------------------------------------------------------------------ */
+/* ---- removing ---------------------------------------------------- */
 
 static int remove_snapshot_apply(struct snap_act *a, const struct snap_step *s)
 {

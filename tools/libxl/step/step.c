@@ -64,7 +64,7 @@ int snap_act_qmp(struct snap_act *a, const char *path, struct snap_qmp **q)
     return rc;
 }
 
-/* ---- the journal's lines ------------------------------------------------------ */
+/* ---- the journal's lines ----------------------------------------- */
 
 static int journal_plan(struct snap_act *a, const struct snap_plan *p)
 {
@@ -111,7 +111,7 @@ static int journal_manifest(struct snap_act *a)
     return snap_journal_add(a->sc, a->journal, line, false);
 }
 
-/* ---- walking ------------------------------------------------------------------- */
+/* ---- walking ----------------------------------------------------- */
 
 int snap_act_undo(struct snap_act *a, const struct snap_plan *p, size_t n)
 {

@@ -32,7 +32,9 @@ struct snap_act {
                                          * stream */
     const char *header;
     bool live;
-    int64_t asked_ms, stood_ms, resumed_ms;     /* snap_now_ms() */
+    /* snap_now_ms(): the suspend asked for; the guest seen stopped (live);
+     * libxl's suspend returned; resumed */
+    int64_t asked_ms, stopped_ms, stood_ms, resumed_ms;
     struct snap_strings *notes;
     /* revert */
     const char *build_config;           /* JSON for the header of the image */
@@ -81,7 +83,8 @@ extern const struct snap_step_ops
     snap_step_resume, snap_step_monitor_release, snap_step_seal,
     snap_step_protect, snap_step_manifest, snap_step_current,
     snap_step_overlay, snap_step_copy, snap_step_pause,
-    snap_step_recheck_idle, snap_step_destroy, snap_step_destroyed, snap_step_monitor_end,
+    snap_step_recheck_idle, snap_step_destroy, snap_step_destroyed,
+    snap_step_monitor_end,
     snap_step_apply_tag, snap_step_build, snap_step_delete_tag_live,
     snap_step_delete_tag, snap_step_remove_snapshot;
 
