@@ -1,0 +1,220 @@
+#!/bin/bash
+# SPDX-License-Identifier: LGPL-2.1-only
+#
+# The measurements, in dom0; started by bench-host.sh, which makes the table.
+#
+#   bench-dom0.sh RUNS
+#
+# Ours and the stock tools take turns on the same guest.  One line a figure
+# goes to /lab/out/results: PLACE WHAT VALUE, in milliseconds or KiB.  Round 0
+# of each place warms up and is not counted.
+
+# shellcheck source=lib.sh
+. /lab/lib.sh
+
+MEMORY_MB=512
+runs=${1:?}
+place=                          # tmpfs or ext4
+dir=                            # where images, store and files are
+took_ms=                        # set by timed
+verbose=-q
+
+die() {
+    echo "bench: $*" >&2
+    exit 1
+}
+
+# note ROUND WHAT VALUE: a figure; those of round 0 are dropped.
+note() {
+    [ -n "$3" ] || die "$place: no value for $2"
+    [ "$1" -eq 0 ] || echo "$place $2 $3" >> "$LAB/out/results"
+}
+
+say() {
+    echo "$place: $* ($(($(now_ms) / 1000)) s)"
+}
+
+# settle: what was written before is on its disk before the next is timed.
+settle() {
+    sync
+    sleep 0.3
+}
+
+# figure NAME: a number from the JSON of the last command.
+figure() {
+    sed -n "s/^ *\"$1\": *\\([0-9]*\\).*/\\1/p" "$LAB/json" | head -n 1
+}
+
+guest() {
+    local name=$1 type=$2 i disks=()
+
+    for ((i = 0; i < $3; i++)); do
+        mk_qcow2 "$dir/img/$name-$i.qcow2" 256M
+        disks+=("$dir/img/$name-$i.qcow2")
+    done
+    guest_config "$name" "$type" $MEMORY_MB "${disks[@]}" > /dev/null
+    guest_start "$name" || die "$name does not start"
+    guest_wait_ticks "$name" 20 120 >&2 || die "$name does not tick"
+}
+
+# ---- what is timed -------------------------------------------------------
+
+save_and_sync() {
+    "$STOCK_XL" save -c "$1" "$dir/save" > "$LAB/said" 2>&1 &&
+        sync "$dir/save"
+}
+
+# create_and_sync GUEST [OPTION...]
+create_and_sync() {
+    local name=$1
+    shift
+
+    # shellcheck disable=SC2086 # several words, or none
+    xl snapshot-create $verbose --json --store "$dir/store" -n b "$@" "$name" \
+        > "$LAB/json" 2> "$LAB/said" &&
+        sync "$dir/store/$name/b/memory.xl"
+}
+
+revert_and_sync() {
+    xl snapshot-revert -q --store "$dir/store" "$1" b \
+        > "$LAB/said" 2>&1 && sync "$dir/img/$1-0.qcow2"
+}
+
+# Nobody waits for QEMU here, which a careful user would.
+stock_revert_and_sync() {
+    {
+        "$STOCK_XL" destroy "$1" &&
+            qemu-img snapshot -a b "$dir/img/$1-0.qcow2" &&
+            "$STOCK_XL" restore "$dir/store/$1/b/memory.xl" &&
+            sync "$dir/img/$1-0.qcow2"
+    } > "$LAB/said" 2>&1
+}
+
+must() {
+    settle
+    timed "$@" && return
+    cat "$LAB/said" >&2
+    die "$place: $* failed"
+}
+
+drop() {
+    xl snapshot-delete -q --store "$dir/store" "$1" b >&2 ||
+        die "cannot delete the snapshot of $1"
+}
+
+# ---- the parts -----------------------------------------------------------
+
+measure_create() {
+    local i
+
+    guest one pv 1
+    guest four pv 4
+    for ((i = 0; i <= runs; i++)); do
+        must save_and_sync one
+        note "$i" create_stock "$took_ms"
+        rm "$dir/save"
+        must create_and_sync one
+        note "$i" create_ours "$took_ms"
+        note "$i" still_one "$(figure still_ms)"
+        drop one
+        must create_and_sync four
+        note "$i" still_four "$(figure still_ms)"
+        drop four
+        say "create, round $i of $runs"
+    done
+    guest_destroy four
+}
+
+# Of every process that is ours or works for us; nothing here forks.
+watch_memory() {
+    local pid key value unit file nothing
+
+    exec {nothing}<> <(:)
+    while :; do
+        for file in /proc/[0-9]*; do
+            pid=${file#/proc/}
+            [[ $file/exe -ef $LAB/bin/xl || $file/exe -ef $helper ||
+                $file/exe -ef $qemu_img ]] || continue
+            while read -r key value unit; do
+                [ "$key" != VmHWM: ] || echo "$pid $value $unit"
+            done 2>/dev/null < "$file/status"
+        done
+        read -r -t 0.05 -u "$nothing"
+    done
+}
+
+measure_memory() {
+    local watcher helper=/usr/lib/xen-4.17/bin/libxl-save-helper qemu_img
+
+    qemu_img=$(command -v qemu-img)
+    watch_memory > "$LAB/hwm" 2>/dev/null &
+    watcher=$!
+    verbose='-v -v' must create_and_sync one
+    cp "$LAB/said" "$LAB/out/steps-$place"
+    kill $watcher
+    wait $watcher 2>/dev/null
+    note 1 memory_sum "$(awk '$2 > m[$1] { m[$1] = $2 }
+        END { for (p in m) s += m[p]; print s }' "$LAB/hwm")"
+    note 1 memory_largest "$(awk '$2 > m { m = $2 } END { print m }' \
+        "$LAB/hwm")"
+    note 1 memory_processes "$(awk '{ print $1 }' "$LAB/hwm" | sort -u |
+        wc -l)"
+    say "memory of a create"
+}
+
+# Goes on from the snapshot that measure_memory took.
+measure_revert() {
+    local i
+
+    for ((i = 1; i <= runs; i++)); do
+        must stock_revert_and_sync one
+        note "$i" revert_stock "$took_ms"
+        guest_wait_ticks one 5 >&2 || die "one does not tick"
+        must revert_and_sync one
+        note "$i" revert_ours "$took_ms"
+        guest_mark one
+        guest_wait_ticks one 5 >&2 || die "one does not tick"
+        [ "$(guest_mismatches one)" = 0 ] || die "one has a mismatch"
+        say "revert, round $i of $runs"
+    done
+    drop one
+    guest_destroy one
+}
+
+# one_pause ROUND KIND [OPTION]: as we say it, and as the guest sees it.
+one_pause() {
+    guest_ask pvh '^GAP reset' gap >&2 || die "pvh does not answer"
+    must create_and_sync pvh ${3:+"$3"}
+    note "$1" "pause_$2" "$(figure pause_ms)"
+    guest_wait_ticks pvh 3 >&2 || die "pvh does not tick"
+    note "$1" "gap_$2" "$(guest_gap pvh)"
+    drop pvh
+}
+
+measure_live() {
+    local i
+
+    GUEST_EXTRA=tick.ms=20 guest pvh pvh 1
+    for ((i = 1; i <= runs; i++)); do
+        one_pause "$i" stopped
+        one_pause "$i" live --live
+        say "live, round $i of $runs"
+    done
+    guest_destroy pvh
+}
+
+measure_at() {
+    place=$1
+    dir=$2
+    mkdir -p "$dir/img" "$dir/store"
+    measure_create
+    measure_memory
+    measure_revert
+    measure_live
+    rm -rf "${dir:?}/img" "${dir:?}/store"
+}
+
+: > "$LAB/out/results"
+measure_at tmpfs "$LAB/bench"
+lab_disk || die "no disk"
+measure_at ext4 /disk/bench
