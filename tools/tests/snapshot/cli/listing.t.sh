@@ -116,7 +116,7 @@ assert len(broken) == 10 and all(x["created"] is None for x in broken)
 EOS
 
 # A current that is doubtful.
-for text in '' '../later' gone 'later x' "$(printf 'l\0ter')"; do
+for text in '' '../later' gone 'later x' "$(printf 'l\tter')"; do
     printf '%s\n' "$text" > "$d/current"
     run "$XL" snapshot-list web
     claim "current '$text' marks none" out_lacks '*'

@@ -57,6 +57,7 @@ guest_mark g2
 guest_wait_ticks g2 5
 like "memory without its disks is found out" "$(guest_log g2)" \
     'MISMATCH disk xvda has'
+guest_destroy g2
 back_to "and mended by a revert" g2 s1
 guest_destroy g2
 

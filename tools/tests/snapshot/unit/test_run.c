@@ -283,13 +283,18 @@ static void asks_its_caller(void)
     struct snap_run_opts o = plain();
     struct snap_run_result r;
     struct watch w;
-    int calls = 0, rc;
+    int64_t began_ms;
+    int calls = 0, rc, took_ms;
 
     o.poll = always;
     o.poll_arg = &calls;
+    began_ms = snap_now_ms();
     rc = snap_run(&sc, SH("sleep 0.5"), &o, &r);
-    ok(rc == 0 && calls >= 2 && calls <= 5,
-       "the callback comes about every 100 ms (%d times)", calls);
+    took_ms = (int)(snap_now_ms() - began_ms);
+    /* A loaded machine makes the sleep longer, never the calls denser. */
+    ok(rc == 0 && calls >= 2 && calls <= took_ms / 90,
+       "the callback comes about every 100 ms (%d times in %d ms)", calls,
+       took_ms);
     snap_run_result_dispose(&r);
     calls = 0;
     o.poll = never;
