@@ -248,6 +248,27 @@ static int check_tags(struct snap_ctx *sc, const struct snap_facts_disk *d,
     return 0;
 }
 
+/* A disk whose image another disk of the domain stands on is a base. */
+static int check_below(struct snap_ctx *sc, const struct snap_facts *f,
+                       const struct snap_disk_choice *c)
+{
+    size_t i, k, n;
+
+    for (i = 0; i < f->ndisks; i++) {
+        if (!c[i].driver || !c[i].disk->have_id) continue;
+        for (k = 0; k < f->ndisks; k++)
+            for (n = 1; k != i && n < f->disks[k].chain.len; n++)
+                if (!strcmp(f->disks[k].chain.data[n].path,
+                            c[i].disk->id.real))
+                    return snap_fail(sc, ERROR_INVAL, "disk '%s': disk '%s' "
+                                     "is an overlay on its image '%s', which "
+                                     "must not be written any more",
+                                     c[i].disk->vdev, f->disks[k].vdev,
+                                     c[i].disk->id.real);
+    }
+    return 0;
+}
+
 /* Two vdevs on one image, or two overlays at one path, cannot be. */
 static int check_apart(struct snap_ctx *sc, const struct snap_facts *f,
                        const struct snap_disk_choice *c)
@@ -290,7 +311,8 @@ int snap_plan_choose(struct snap_ctx *sc, const struct snap_facts *f,
             rc = check_tags(sc, &f->disks[i], req->name);
         if (rc) return rc;
     }
-    return check_apart(sc, f, choices);
+    rc = check_apart(sc, f, choices);
+    return rc ? rc : check_below(sc, f, choices);
 }
 
 /* ---- the steps --------------------------------------------------- */

@@ -183,7 +183,7 @@ take() {
     status=$?
     guest_wait_ticks "$name" 1
     instant_to[$name/$snap]=$(guest_last_tick "$name")
-    guest_wait_ticks "$name" 25
+    guest_wait_ticks "$name" 10
     return $status
 }
 

@@ -594,6 +594,18 @@ static void same_image(struct world *w)
     d->id.ino = xvda(w)->id.ino;
 }
 
+static void second_is_read_only(struct world *w)
+{
+    same_image(w);
+    w->f.disks[1].readwrite = false;
+}
+
+static void base_of_another(struct world *w)
+{
+    world_layer(world_disk(w, "xvdb", "qcow2", "/img/top.qcow2"),
+                xvda(w)->id.real, "qcow2");
+}
+
 static void same_image_read_only(struct world *w)
 {
     struct snap_facts_disk *d;
@@ -634,6 +646,11 @@ static void test_wishes(void)
           "disk 'xvdb' cannot be snapshotted: it is read-only" },
         { "two disks on one image are refused", same_image, "disks 'xvda' "
           "and 'xvdb' are the same image" },
+        { "... when the second is only read, too", second_is_read_only,
+          "disks 'xvda' and 'xvdb' are the same image" },
+        { "a disk that another one stands on is refused", base_of_another,
+          "disk 'xvda': disk 'xvdb' is an overlay on its image "
+          "'/img/a.qcow2', which must not be written any more" },
         { "... when the first is only read, too", same_image_read_only,
           "disks 'xvda' and 'xvdb' are the same image" },
         { "two overlays at one path are refused", same_overlay, "disks "
