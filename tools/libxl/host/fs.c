@@ -471,6 +471,7 @@ static bool hopeless(int fd, uint64_t need)
 /* On tmpfs to allocate is to clear every page, which takes as long as writing
  * it: there only the free space is looked at, and a save that runs out of it
  * is undone. */
+#define HELD_BYTES (1 << 20)
 static bool in_memory(int fd)
 {
     struct statfs f;
@@ -481,15 +482,19 @@ static bool in_memory(int fd)
 static int reserve(struct snap_ctx *sc, int fd, const char *path,
                    uint64_t size_bytes)
 {
+    off_t from = 0;
     int r, ignored;
 
     if (!size_bytes) return 0;
     if (size_bytes > INT64_MAX)
         return snap_fail(sc, ERROR_INVAL, "'%s' cannot be that large", path);
     if (hopeless(fd, size_bytes)) return fail_space(sc, path, size_bytes, fd);
-    if (in_memory(fd)) return 0;
+    /* The end of the room is held all the same, and given back by trim: what
+     * is written last (a manifest beside it) finds space then. */
+    if (in_memory(fd) && size_bytes > HELD_BYTES)
+        from = size_bytes - HELD_BYTES;
     do {
-        r = fallocate(fd, FALLOC_FL_KEEP_SIZE, 0, size_bytes);
+        r = fallocate(fd, FALLOC_FL_KEEP_SIZE, from, size_bytes - from);
     } while (r && errno == EINTR);
     if (!r || errno == EOPNOTSUPP || errno == ENOSYS) return 0;
     if (errno == ENOSPC || errno == EDQUOT) {
