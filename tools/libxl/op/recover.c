@@ -21,6 +21,7 @@ struct recover {
     struct snap_journal journal;
     struct snap_json *lines;
     const char *what, *uuid, *retry, *name;
+    bool rescued;           /* the guardian has seen the guest run */
     bool unfinished;        /* the user has to run `retry` */
     int64_t domid;
     struct snap_manifest manifest;
@@ -105,7 +106,9 @@ static int read_lines(struct recover *r)
         const struct snap_json *line = snap_json_at(r->lines, i);
         int64_t n;
 
-        if (snap_json_get(line, "step"))
+        if (snap_json_get(line, "rescued"))
+            r->rescued = true;
+        else if (snap_json_get(line, "step"))
             rc = read_step(r, line);
         else if (snap_json_int(snap_json_get(line, "intend"), &n)
                  && n >= 0 && (size_t)n < r->plan.len)
@@ -148,6 +151,7 @@ static int time_to_wait(struct recover *r)
     struct stat st;
     int64_t age_ms;
 
+    if (r->rescued) return 0;
     if (fstat(r->journal.fd, &st) || clock_gettime(CLOCK_REALTIME, &now))
         return SNAP_RESCUE_WAIT_MS;
     age_ms = (int64_t)(now.tv_sec - st.st_mtim.tv_sec) * 1000;
@@ -166,10 +170,7 @@ static int rescue_guest(struct recover *r, libxl_snapshot_result *result)
     rc = snap_rescue(r->sc, r->xen, r->domid, r->uuid,
                      !strcmp(snap_step_get(s, "how"), "live-save"),
                      time_to_wait(r), &resumed);
-    if (rc > 0)
-        rc = snap_fail(r->sc, ERROR_FAIL, "the guest of domain '%s' answered "
-                       "the suspend request and may still act on it; run "
-                       "this again in a minute", r->name);
+    /* 1: it did nothing in all that time, and never will. */
     if (resumed)
         snap_strings_take(&result->notes, snap_printf(
             "domain '%s' stood suspended and was resumed", r->name));
