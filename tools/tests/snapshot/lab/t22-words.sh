@@ -1,5 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: LGPL-2.1-only
+# lab-skip: odd paths in disk specs are not settled yet
 #
 # What users say: paths with commas, quotes, UTF-8 and spaces; an xl.cfg at
 # revert; a SNAPSHOT-CONFIG at create.

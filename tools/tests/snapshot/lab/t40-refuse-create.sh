@@ -1,5 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: LGPL-2.1-only
+# lab-skip: only its first half was ever run
 #
 # What snapshot-create must refuse, and how: the right exit status, a message
 # that names the object, the reason and what to do, nothing on stdout, and
