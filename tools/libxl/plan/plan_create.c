@@ -191,6 +191,11 @@ static int choose_overlay(struct snap_ctx *sc,
     if (c->overlay[0] != '/')
         return snap_fail(sc, ERROR_INVAL, "disk '%s': the overlay's path "
                          "'%s' must be absolute", d->vdev, c->overlay);
+    if (strpbrk(c->overlay, " \t\n"))
+        return snap_fail(sc, ERROR_INVAL, "disk '%s': the overlay's path "
+                         "'%s' has white space, and a domain cannot be "
+                         "started from such a path; give target= in a "
+                         "SNAPSHOT-CONFIG", d->vdev, c->overlay);
     c->overlay_node = snap_printf("xlsnap-%.8s-%08x", d->vdev,
                                   short_hash(req->name, c->overlay));
     return 0;

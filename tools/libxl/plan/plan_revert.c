@@ -245,6 +245,11 @@ static int check_disks(struct snap_ctx *sc,
             rc = check_internal(sc, d);
         else
             rc = check_external(sc, d);
+        if (!rc && d->new_path && strpbrk(d->new_path, " \t\n"))
+            rc = snap_fail(sc, ERROR_INVAL, "disk '%s': the new image's path "
+                           "'%s' has white space, and a domain cannot be "
+                           "started from such a path; move the snapshot's "
+                           "images", d->m->vdev, d->new_path);
         if (!rc && (d->m->type == SNAP_DISK_EXTERNAL || d->frozen_by)
             && !d->new_path)
             rc = snap_fail(sc, ERROR_INVAL, "disk '%s': there is no place "

@@ -33,8 +33,8 @@ take "odd paths, external" g1 s2 --store "$store" --external
 overlay="$dir/it's\"x\",y.s2.qcow2"
 ok "the overlay is beside its image" test -f "$overlay"
 like "the message names it" "$err" "target=$dir/it's"
-is "xenstore names it" "$(xenstore-read \
-    "/libxl/$(guest_domid g1)/device/vbd/51712/params")" "qcow2:$overlay"
+is "xenstore names it" "$(printf %b "$(xenstore-read \
+    "/libxl/$(guest_domid g1)/device/vbd/51712/params")")" "qcow2:$overlay"
 ok "list shows both" test "$(xl snapshot-list --store "$store" g1 |
     grep -c full)" -eq 2
 back_to "odd paths, internal" g1 s1 --store "$store"
@@ -54,19 +54,18 @@ ln -s "/disk/s p/a.qcow2" /disk/link/a.qcow2
 guest_config g4 pv 96 /disk/link/a.qcow2 > /dev/null
 guest_start g4 || bail_out "g4 does not start"
 guest_wait_ticks g4 5
+take "a link to a path with a space, internal" g4 s0 --internal
+back_to "a link to a path with a space, internal" g4 s0
+comes_back g4 "a link to a path with a space"
 xl_exits 1 "a link to a path with a space: no overlay is made there" \
     snapshot-create -n s1 --external g4
 is "a link to a path with a space: the domain stays on it" \
-    "$(configured g4)" /disk/link/a.qcow2
+    "$(configured g4 | grep -c '\.s1\.')" 0
 cat > "$LAB/space.cfg" <<-CFG
 	disk = [ 'vdev=xvda,type=external,target=/disk/s p/b.qcow2' ]
 	CFG
 xl_exits 1 "a target with a space: it is refused" \
     snapshot-create -n s2 g4 "$LAB/space.cfg"
-if take "a link to a path with a space, internal" g4 s3 --internal; then
-    back_to "a link to a path with a space, internal" g4 s3
-    comes_back g4 "a link to a path with a space"
-fi
 guest_destroy g4
 
 # ---- a SNAPSHOT-CONFIG: one disk inside, one elsewhere, one left out

@@ -512,6 +512,11 @@ static void relative_target(struct world *w)
     world_wish(w, "xvda", LIBXL_SNAPSHOT_DISK_EXTERNAL, "qcow2",
                "over.qcow2");
 }
+static void spaced_target(struct world *w)
+{
+    world_wish(w, "xvda", LIBXL_SNAPSHOT_DISK_EXTERNAL, "qcow2",
+               "/a b/over.qcow2");
+}
 
 static void test_drivers(void)
 {
@@ -538,6 +543,10 @@ static void test_drivers(void)
           "an overlay is always qcow2, not raw" },
         { "an overlay's path is absolute", relative_target, "disk 'xvda': "
           "the overlay's path 'over.qcow2' must be absolute" },
+        { "... and without white space", spaced_target, "disk 'xvda': the "
+          "overlay's path '/a b/over.qcow2' has white space, and a domain "
+          "cannot be started from such a path; give target= in a "
+          "SNAPSHOT-CONFIG" },
     };
     struct snap_ctx sc = SNAP_CTX_INIT;
     struct snap_plan p;
