@@ -187,14 +187,14 @@ take() {
     return $status
 }
 
-# goes_back NAME: the ticks since the mark from which it went on after it had
-# gone back in time, one a line; without any, the first tick.
-goes_back() {
+# jumps NAME: the ticks since the mark that do not follow the one before, one
+# a line: from there it went on after a revert.  Without any, the first tick.
+jumps() {
     guest_log "$1" | sed -n 's/^TICK \([0-9]*\) ok$/\1/p' | awk '
         NR == 1 { first = $1 }
-        NR > 1 && $1 <= last { print; back++ }
+        NR > 1 && $1 != last + 1 { print; jumped++ }
         { last = $1 }
-        END { if (NR && !back) print first }'
+        END { if (NR && !jumped) print first }'
 }
 
 # from_instant WORDS NAME SNAPSHOT: the guest went on from the tick that was
@@ -202,7 +202,7 @@ goes_back() {
 from_instant() {
     local tick from=${instant_from[$2/$3]} to=${instant_to[$2/$3]}
 
-    tick=$(goes_back "$2")
+    tick=$(jumps "$2")
     ok "$1: it goes on from the snapshot" [ "${tick:-0}" -ge "${from:-1}" \
         -a "${tick:-0}" -le $((to + 2)) ] ||
         diag "the snapshot is of $from..$to, it went on from $tick"

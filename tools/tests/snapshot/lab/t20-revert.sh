@@ -43,7 +43,7 @@ done
 is "ten reverts in a row succeed" "$failed" 0
 is "each of them without mismatch" "$(guest_mismatches g1)" 0
 is "each of them goes on from the same tick" \
-    "$(goes_back g1 | sort | uniq -c | awk '{ print $1 }' | xargs)" 10
+    "$(jumps g1 | sort | uniq -c | awk '{ print $1 }' | xargs)" 10
 is "one domain is left of them" "$("$STOCK_XL" list | grep -c '^g1 ')" 1
 
 guest_mark g1
