@@ -372,23 +372,29 @@ int snap_image_chain(struct snap_ctx *sc, const char *path,
     return rc;
 }
 
+/* One file by two names? */
+static bool same_image(struct snap_ctx *sc, const char *x, const char *y)
+{
+    struct snap_fs_id a = { .real = NULL }, b = { .real = NULL };
+    bool same;
+
+    if (!strcmp(x, y)) return true;
+    same = !snap_fs_identify(sc, x, &a) && !snap_fs_identify(sc, y, &b)
+           && snap_fs_same(&a, &b);
+    snap_clear(sc);
+    free(a.real);
+    free(b.real);
+    return same;
+}
+
 /* QEMU has `open` where the header names im->backing: one file? */
 static int check_opened(struct snap_ctx *sc, const struct snap_image *im,
                         const char *open)
 {
-    struct snap_fs_id a = { .real = NULL }, b = { .real = NULL };
-    int rc;
-
-    if (!strcmp(im->backing, open)) return 0;
-    rc = snap_fs_identify(sc, im->backing, &a);
-    if (!rc) rc = snap_fs_identify(sc, open, &b);
-    if (!rc && !snap_fs_same(&a, &b))
-        rc = snap_fail(sc, ERROR_INVAL, "image '%s' names the backing file "
-                       "'%s', but QEMU has '%s' open", im->path, im->backing,
-                       open);
-    free(a.real);
-    free(b.real);
-    return rc;
+    if (same_image(sc, im->backing, open)) return 0;
+    return snap_fail(sc, ERROR_INVAL, "image '%s' names the backing file "
+                     "'%s', but QEMU has '%s' open", im->path, im->backing,
+                     open);
 }
 
 /* One layer of QEMU's description into the chain; *next is the one below. */
@@ -438,6 +444,28 @@ int snap_image_chain_from_json(struct snap_ctx *sc,
         }
     }
     return 0;
+}
+
+int snap_image_check_made(struct snap_ctx *sc, const struct snap_json *image,
+                          const char *base, const char *base_format)
+{
+    const struct snap_image *top;
+    struct snap_chain c;
+    int rc;
+
+    rc = snap_image_chain_from_json(sc, image, &c);
+    if (rc) return rc;
+    top = &c.data[0];
+    if (!top->backing || !same_image(sc, top->backing, base))
+        rc = snap_fail(sc, ERROR_FAIL, "the new overlay '%s' stands on '%s' "
+                       "and not on '%s', as it should", top->path,
+                       top->backing ? top->backing : "nothing", base);
+    else if (strcmp(top->backing_format, base_format))
+        rc = snap_fail(sc, ERROR_FAIL, "the new overlay '%s' takes its base "
+                       "'%s' for %s, but it is %s", top->path, base,
+                       top->backing_format, base_format);
+    snap_chain_dispose(&c);
+    return rc;
 }
 
 /* ---- changes ---- */

@@ -62,6 +62,12 @@ int snap_image_chain_from_json(struct snap_ctx *sc,
                                const struct snap_json *image,
                                struct snap_chain *out);
 
+/* Does an overlay that QEMU has just made, in its own words as above, stand
+ * on `base`, and take it for an image of `base_format` (xl's name)? ERROR_FAIL
+ * when not: QEMU would read the base wrongly, or another one. */
+int snap_image_check_made(struct snap_ctx *sc, const struct snap_json *image,
+                          const char *base, const char *base_format);
+
 /* New overlay on base: `create -f qcow2 -F base_format -b base`, read back
  * and compared; fails if path exists. Owner, group, mode as base; fsynced. */
 int snap_image_create_overlay(struct snap_ctx *sc, const char *path,

@@ -369,6 +369,7 @@ static void add_disks(const struct snap_facts *f,
         snap_step_arg(s, "node", c[i].disk->node);
         snap_step_arg(s, "qdev", c[i].disk->qdev);
         snap_step_arg(s, "image", c[i].disk->id.real);
+        snap_step_arg(s, "format", c[i].disk->format);
         snap_step_arg(s, "tag", c[i].driver->external ? "" : req->name);
         snap_step_arg(s, "overlay", c[i].overlay);
         snap_step_arg(s, "overlay-node", c[i].overlay_node);

@@ -115,6 +115,7 @@ static int verify_external(struct snap_act *a, const struct snap_step *s,
 {
     const char *overlay = snap_step_get_nth(s, "overlay", i);
     const char *node = snap_step_get_nth(s, "overlay-node", i);
+    int rc;
 
     if (!d->node || strcmp(d->node, node) || !d->file
         || strcmp(d->file, overlay) || !d->driver
@@ -122,10 +123,10 @@ static int verify_external(struct snap_act *a, const struct snap_step *s,
         return snap_fail(a->sc, ERROR_FAIL, "disk '%s': QEMU said the "
                          "overlay was made, but does not write to '%s'",
                          vdev, overlay);
-    if (!d->backing_file)
-        return snap_fail(a->sc, ERROR_FAIL, "disk '%s': the new overlay '%s' "
-                         "has no backing file", vdev, overlay);
-    return 0;
+    rc = snap_image_check_made(a->sc, d->image,
+                               snap_step_get_nth(s, "image", i),
+                               snap_step_get_nth(s, "format", i));
+    return rc ? snap_within(a->sc, rc, "disk '%s'", vdev) : 0;
 }
 
 static int verify(struct snap_act *a, const struct snap_step *s,

@@ -212,6 +212,7 @@ static void arguments_of_disks(const struct snap_plan *p)
     is_str(snap_step_get_nth(s, "tag", 1), "", "an external one has no tag");
     is_str(snap_step_get_nth(s, "image", 1), "/img/b.raw",
            "... knows the base");
+    is_str(snap_step_get_nth(s, "format", 1), "raw", "... and its format");
     ok(snap_name_valid(a) && strlen(a) <= 31 && snap_name_valid(b)
        && strlen(b) <= 31, "overlays' nodes have names that QEMU takes");
     ok(strcmp(a, b), "each overlay's node has a name of its own");

@@ -368,12 +368,19 @@ static void refuses_long_chains(void)
 
 /* ---- chains in QEMU's words ---- */
 
-static int chain_of(const char *text, struct snap_chain *chain)
+static struct snap_json *parsed(const char *text)
 {
-    AUTO_JSON struct snap_json *j = NULL;
+    struct snap_json *j;
 
     if (snap_json_parse(&sc, "test", text, strlen(text), &j))
         bail("%s", sc.message);
+    return j;
+}
+
+static int chain_of(const char *text, struct snap_chain *chain)
+{
+    AUTO_JSON struct snap_json *j = parsed(text);
+
     return snap_image_chain_from_json(&sc, j, chain);
 }
 
@@ -425,6 +432,33 @@ static void reads_chains_of_qemu(void)
         if (!rc) snap_chain_dispose(&chain);
         snap_clear(&sc);
     }
+}
+
+static int made_on(const char *text, const char *base, const char *format)
+{
+    AUTO_JSON struct snap_json *j = parsed(text);
+
+    return snap_image_check_made(&sc, j, base, format);
+}
+
+static void judges_new_overlays(void)
+{
+    static const char good[] = "{\"filename\": \"/t\", " QCOW2 ", " BACKED
+                               ", " BASE("/b") "}";
+
+    is_int(made_on(good, "/b", "raw"), 0, "a new overlay on its base is good");
+    ok(made_on(good, "/c", "raw") < 0, "one on another base is not");
+    like(sc.message, "'/t' stands on '/b' and not on '/c'", "with the reason");
+    snap_clear(&sc);
+    ok(made_on(good, "/b", "qcow2") < 0,
+       "nor one that takes its base for another format");
+    like(sc.message, "takes its base '/b' for raw, but it is qcow2",
+         "with the reason");
+    snap_clear(&sc);
+    ok(made_on("{\"filename\": \"/t\", " QCOW2 "}", "/b", "raw") < 0,
+       "nor one on nothing");
+    like(sc.message, "stands on 'nothing'", "with the reason");
+    snap_clear(&sc);
 }
 
 /* ---- tags ---- */
@@ -571,6 +605,7 @@ int main(void)
     refuses_bad_chains();
     refuses_long_chains();
     reads_chains_of_qemu();
+    judges_new_overlays();
     goes_back_to_tags();
     refuses_doubtful_tags();
     refuses_tags_over_bad_chains();
