@@ -1,63 +1,30 @@
 /* SPDX-License-Identifier: LGPL-2.1-only */
 /*
- * The QMP client: connecting, lines, ids, events, deadlines.  It knows nothing
- * about disks (libxl_qmp_block.c does) and nothing about locks of libxl's own
- * monitor socket (who opens the path does).  For facts and the disk steps.
+ * The QMP client: lines, ids, events, deadlines (libxl_qmp_open.c connects).
+ * It knows nothing about disks (libxl_qmp_block.c does) and nothing about locks
+ * of libxl's own monitor socket (who opens the path does).  For facts and the
+ * disk steps.
  *
  * The socket is non-blocking, every wait is a poll() with a monotonic
  * deadline.  Whatever makes the state of the conversation unknown (a timeout,
  * the end of the stream, something that is not QMP) kills the connection, so
  * that no answer can be taken for that of another command.
  */
-#include "libxl_qmp.h"
+#include "libxl_qmp_conn.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/time.h>
-#include <sys/un.h>
-#include <time.h>
 
 #define RECEIVE_BYTES (64u << 10)
-#define REFUSED_RETRY_MS 2000
-#define REFUSED_PAUSE_MS 50
 #define MAX_EVENT_BYTES (1u << 20)
 #define MAX_DESC_CHARS 1000
-#define MAX_VERSION_PART 100000
+#define HELD_BYTES 2            /* the last brace and the newline */
 
 _Static_assert(SNAP_QMP_MAX_LINE == 8u << 20, "named in a message");
-
-struct event {
-    char *name;
-    struct snap_json *message;
-    size_t bytes;               /* of its line: what keeping it costs */
-};
-
-struct snap_qmp {
-    struct snap_ctx *sc;
-    char *path;
-    char *version;              /* NULL until greeted */
-    char *id_prefix;            /* ours alone: late answers carry others' */
-    uint64_t next_id;
-    const char *doing;          /* what is waited for, for messages */
-    int fd;
-    bool dead;
-
-    char *in;                   /* received, not yet taken: [start, end) */
-    size_t start, end, cap;
-    size_t scanned;             /* no newline in [start, scanned) */
-
-    struct snap_text out;       /* to send: [sent, out.len) */
-    size_t sent;
-
-    struct event *events;       /* oldest first */
-    size_t nevents;
-    size_t event_bytes;
-};
 
 /* Commands on their way: call i has the id first_id + i. */
 struct batch {
@@ -71,7 +38,7 @@ struct batch {
  * Failing
  */
 
-static int die(struct snap_qmp *q, int rc)
+int snap_qmp_conn_die(struct snap_qmp *q, int rc)
 {
     q->dead = true;
     return rc;
@@ -81,30 +48,30 @@ static int die_errno(struct snap_qmp *q, int errnoval)
 {
     snap_fail_errno(q->sc, errnoval, "QEMU at '%s': waiting for %s", q->path,
                     q->doing);
-    return die(q, ERROR_FAIL);
+    return snap_qmp_conn_die(q, ERROR_FAIL);
 }
 
 static int die_closed(struct snap_qmp *q)
 {
-    return die(q, snap_fail(q->sc, ERROR_FAIL, "QEMU at '%s' closed the "
+    return snap_qmp_conn_die(q, snap_fail(q->sc, ERROR_FAIL, "QEMU at '%s' closed the "
                             "connection instead of answering %s; see its log "
                             "in /var/log/xen", q->path, q->doing));
 }
 
-static int die_not_qmp(struct snap_qmp *q, const char *why)
+int snap_qmp_conn_not_qmp(struct snap_qmp *q, const char *why)
 {
-    return die(q, snap_fail(q->sc, ERROR_INVAL, "QEMU at '%s', waiting for "
+    return snap_qmp_conn_die(q, snap_fail(q->sc, ERROR_INVAL, "QEMU at '%s', waiting for "
                             "%s: %s", q->path, q->doing, why));
 }
 
 static int die_late(struct snap_qmp *q, int timeout_ms)
 {
-    return die(q, snap_fail(q->sc, ERROR_TIMEDOUT, "QEMU at '%s' did not "
+    return snap_qmp_conn_die(q, snap_fail(q->sc, ERROR_TIMEDOUT, "QEMU at '%s' did not "
                             "answer %s within %d.%d s", q->path, q->doing,
                             timeout_ms / 1000, timeout_ms % 1000 / 100));
 }
 
-static int64_t deadline_after(int timeout_ms)
+int64_t snap_qmp_conn_deadline(int timeout_ms)
 {
     return snap_now_ms() + (timeout_ms > 0 ? timeout_ms : 0);
 }
@@ -233,20 +200,20 @@ static int parse_line(struct snap_qmp *q, const char *line, size_t len,
     int rc;
 
     rc = snap_json_parse(q->sc, what, line, len, out);
-    if (rc) return die(q, rc);
+    if (rc) return snap_qmp_conn_die(q, rc);
     if (snap_json_type(*out) == SNAP_JSON_OBJECT) return 0;
     snap_json_free(*out);
     *out = NULL;
-    return die_not_qmp(q, "its line of JSON is not an object");
+    return snap_qmp_conn_not_qmp(q, "its line of JSON is not an object");
 }
 
 static int die_endless(struct snap_qmp *q)
 {
-    return die_not_qmp(q, "a line of more than 8 MiB was sent");
+    return snap_qmp_conn_not_qmp(q, "a line of more than 8 MiB was sent");
 }
 
 /* A message (*bytes: how long it was), or 1 when none came in time. */
-static int next_message(struct snap_qmp *q, int64_t deadline_ms,
+int snap_qmp_conn_next(struct snap_qmp *q, int64_t deadline_ms,
                         struct snap_json **out, size_t *bytes)
 {
     const char *line;
@@ -268,9 +235,9 @@ static int next_message(struct snap_qmp *q, int64_t deadline_ms,
  * Events
  */
 
-static void drop_event(struct snap_qmp *q, size_t i)
+void snap_qmp_conn_drop_event(struct snap_qmp *q, size_t i)
 {
-    struct event *e = &q->events[i];
+    struct snap_qmp_event *e = &q->events[i];
 
     q->event_bytes -= e->bytes;
     free(e->name);
@@ -283,7 +250,7 @@ static void drop_event(struct snap_qmp *q, size_t i)
 static void keep_event(struct snap_qmp *q, struct snap_json *message,
                        size_t bytes)
 {
-    struct event *e;
+    struct snap_qmp_event *e;
 
     if (bytes > MAX_EVENT_BYTES) {
         snap_json_free(message);
@@ -291,7 +258,7 @@ static void keep_event(struct snap_qmp *q, struct snap_json *message,
     }
     while (q->nevents >= SNAP_QMP_MAX_EVENTS
            || q->event_bytes + bytes > MAX_EVENT_BYTES) {
-        drop_event(q, 0);
+        snap_qmp_conn_drop_event(q, 0);
     }
     if (!q->events) {
         q->events = snap_zalloc(SNAP_QMP_MAX_EVENTS * sizeof(*q->events));
@@ -304,7 +271,7 @@ static void keep_event(struct snap_qmp *q, struct snap_json *message,
 }
 
 /* Takes the message if it is an event. */
-static bool take_event(struct snap_qmp *q, struct snap_json *message,
+bool snap_qmp_conn_event(struct snap_qmp *q, struct snap_json *message,
                        size_t bytes)
 {
     if (!snap_json_get_str(message, "event")) return false;
@@ -324,13 +291,13 @@ static bool find_event(struct snap_qmp *q, const char *event,
 
             *data = d ? snap_json_copy(d) : NULL;
         }
-        drop_event(q, i);
+        snap_qmp_conn_drop_event(q, i);
         return true;
     }
     return false;
 }
 
-static bool is_answer(const struct snap_json *message)
+bool snap_qmp_conn_is_answer(const struct snap_json *message)
 {
     return !snap_json_get(message, "return")
            != !snap_json_get(message, "error");
@@ -345,7 +312,7 @@ static int refuse_dead(struct snap_qmp *q)
 int snap_qmp_poll_event(struct snap_qmp *q, const char *event, int timeout_ms,
                         struct snap_json **data)
 {
-    int64_t deadline_ms = deadline_after(timeout_ms);
+    int64_t deadline_ms = snap_qmp_conn_deadline(timeout_ms);
     AUTO_FREE char *doing = snap_printf("event %s", event);
     struct snap_json *message;
     size_t bytes;
@@ -355,10 +322,10 @@ int snap_qmp_poll_event(struct snap_qmp *q, const char *event, int timeout_ms,
     q->doing = doing;
     while (!find_event(q, event, data)) {
         if (q->dead) return refuse_dead(q);
-        rc = next_message(q, deadline_ms, &message, &bytes);
+        rc = snap_qmp_conn_next(q, deadline_ms, &message, &bytes);
         if (rc) return rc;
-        if (take_event(q, message, bytes)) continue;
-        rc = is_answer(message) ? 0 : die_not_qmp(q, "this is not QMP");
+        if (snap_qmp_conn_event(q, message, bytes)) continue;
+        rc = snap_qmp_conn_is_answer(message) ? 0 : snap_qmp_conn_not_qmp(q, "this is not QMP");
         snap_json_free(message);
         if (rc) return rc;
     }
@@ -420,7 +387,7 @@ static int file_error(struct snap_qmp *q, struct batch *b,
 {
     const char *desc = snap_json_get_str(error, "desc");
 
-    if (!desc) return die_not_qmp(q, "its error has no description");
+    if (!desc) return snap_qmp_conn_not_qmp(q, "its error has no description");
     call->error = tame(desc);
     b->answered++;
     return 0;
@@ -435,14 +402,14 @@ static int file_answer(struct snap_qmp *q, struct batch *b,
     const struct snap_json *id = snap_json_get(message, "id");
     struct snap_qmp_call *call = find_call(q, b, snap_json_str(id));
 
-    if (!result == !error) return die_not_qmp(q, "this is not QMP");
+    if (!result == !error) return snap_qmp_conn_not_qmp(q, "this is not QMP");
     /* Without an id it is about a line that QEMU could not read: ours, since
      * it forgets what a former client left unfinished. */
     if (error && !id) {
         const char *desc = snap_json_get_str(error, "desc");
         AUTO_FREE char *why = tame(desc ? desc : "an error without a reason");
 
-        return die_not_qmp(q, why);
+        return snap_qmp_conn_not_qmp(q, why);
     }
     if (!call) return 0;
     if (error) return file_error(q, b, call, error);
@@ -453,21 +420,30 @@ static int file_answer(struct snap_qmp *q, struct batch *b,
 
 static int exchange(struct snap_qmp *q, struct batch *b, int timeout_ms)
 {
-    int64_t deadline_ms = deadline_after(timeout_ms);
+    int64_t deadline_ms = snap_qmp_conn_deadline(timeout_ms);
     struct snap_json *message;
     size_t bytes;
     int rc;
 
     while (b->answered < b->n) {
-        rc = next_message(q, deadline_ms, &message, &bytes);
+        rc = snap_qmp_conn_next(q, deadline_ms, &message, &bytes);
         if (rc > 0) return die_late(q, timeout_ms);
         if (rc) return rc;
-        if (take_event(q, message, bytes)) continue;
+        if (snap_qmp_conn_event(q, message, bytes)) continue;
         rc = file_answer(q, b, message);
         snap_json_free(message);
         if (rc) return rc;
     }
     return 0;
+}
+
+/* May a new command be sent? */
+static int check_free(struct snap_qmp *q)
+{
+    if (q->dead) return refuse_dead(q);
+    if (!q->held) return 0;
+    return snap_fail(q->sc, ERROR_NOT_READY, "QEMU at '%s': not asked for %s: "
+                     "'%s' is held back", q->path, q->doing, q->held);
 }
 
 int snap_qmp_calls(struct snap_qmp *q, struct snap_qmp_call *calls, size_t n,
@@ -476,11 +452,13 @@ int snap_qmp_calls(struct snap_qmp *q, struct snap_qmp_call *calls, size_t n,
     struct batch b = { .calls = calls, .n = n, .first_id = q->next_id };
     AUTO_FREE char *doing = NULL;
     size_t i;
+    int rc;
 
     if (!n) return 0;
     doing = snap_printf("'%s'", calls[0].command);
     q->doing = doing;
-    if (q->dead) return refuse_dead(q);
+    rc = check_free(q);
+    if (rc) return rc;
     q->out.len = q->sent = 0;
     for (i = 0; i < n; i++) queue_call(q, &calls[i]);
     return exchange(q, &b, timeout_ms);
@@ -498,6 +476,22 @@ void snap_qmp_calls_dispose(struct snap_qmp_call *calls, size_t n)
     }
 }
 
+/* What came of a single call; disposes of it. */
+static int conclude(struct snap_qmp *q, int rc, struct snap_qmp_call *call,
+                    struct snap_json **result)
+{
+    if (!rc && call->error) {
+        rc = snap_fail(q->sc, ERROR_FAIL, "QEMU at '%s': %s: %s", q->path,
+                       call->command, call->error);
+    }
+    if (!rc && result) {
+        *result = call->result;
+        call->result = NULL;
+    }
+    snap_qmp_calls_dispose(call, 1);
+    return rc;
+}
+
 int snap_qmp_command(struct snap_qmp *q, const char *command,
                      const struct snap_json *arguments, int timeout_ms,
                      struct snap_json **result)
@@ -506,207 +500,64 @@ int snap_qmp_command(struct snap_qmp *q, const char *command,
         .command = command,
         .arguments = arguments ? snap_json_copy(arguments) : NULL,
     };
-    int rc;
 
     if (result) *result = NULL;
-    rc = snap_qmp_calls(q, &call, 1, timeout_ms);
-    if (!rc && call.error) {
-        rc = snap_fail(q->sc, ERROR_FAIL, "QEMU at '%s': %s: %s", q->path,
-                       command, call.error);
-    }
-    if (!rc && result) {
-        *result = call.result;
-        call.result = NULL;
-    }
-    snap_qmp_calls_dispose(&call, 1);
-    return rc;
+    return conclude(q, snap_qmp_calls(q, &call, 1, timeout_ms), &call,
+                    result);
 }
 
 /*
- * Opening
+ * Holding a command back
  */
 
-/* Our turn has not come: say whose it is. */
-static int fail_silent(struct snap_qmp *q, int timeout_ms)
+int snap_qmp_hold(struct snap_qmp *q, const char *command,
+                  const struct snap_json *arguments, int timeout_ms)
 {
-    AUTO_FREE char *holders = snap_qmp_holders(q->path);
-    int seconds = timeout_ms / 1000, tenths = timeout_ms % 1000 / 100;
-
-    if (holders) {
-        return snap_fail(q->sc, ERROR_TIMEDOUT, "QEMU at '%s' serves one "
-                         "client at a time and was held for %d.%d s by %s: "
-                         "end it and try again", q->path, seconds, tenths,
-                         holders);
-    }
-    return snap_fail(q->sc, ERROR_TIMEDOUT, "QEMU at '%s' did not greet "
-                     "within %d.%d s: another client holds it (xentop and "
-                     "other users of libxenstat do), or QEMU does not answer",
-                     q->path, seconds, tenths);
-}
-
-/*
- * One try, on a socket that still blocks: so the kernel wakes us, in turn,
- * when the backlog has room (SO_SNDTIMEO limits that wait, with EAGAIN).
- */
-static int try_connect(struct snap_qmp *q, const struct sockaddr_un *to,
-                       int left_ms)
-{
-    struct timeval wait = {
-        .tv_sec = left_ms / 1000,
-        .tv_usec = left_ms % 1000 * 1000,
+    int64_t deadline_ms = snap_qmp_conn_deadline(timeout_ms);
+    struct snap_qmp_call call = {
+        .command = command,
+        .arguments = arguments ? snap_json_copy(arguments) : NULL,
     };
-
-    if (setsockopt(q->fd, SOL_SOCKET, SO_SNDTIMEO, &wait, sizeof(wait))) {
-        return errno;
-    }
-    if (connect(q->fd, (const struct sockaddr *)to, sizeof(*to))) return errno;
-    if (fcntl(q->fd, F_SETFL, O_NONBLOCK)) return errno;
-    return 0;
-}
-
-/* Name the reason of a connect that failed for good. */
-static int fail_connect(struct snap_qmp *q, int errnoval)
-{
-    if (errnoval == ENOENT) {
-        return snap_fail(q->sc, ERROR_NOTFOUND, "no QMP socket '%s': the "
-                         "domain has no QEMU, or it has ended", q->path);
-    }
-    if (errnoval == ECONNREFUSED) {
-        return snap_fail(q->sc, ERROR_FAIL, "nobody serves the QMP socket "
-                         "'%s': its QEMU has ended", q->path);
-    }
-    snap_fail_errno(q->sc, errnoval, "cannot connect to QEMU at '%s'",
-                    q->path);
-    return ERROR_FAIL;
-}
-
-static int connect_until(struct snap_qmp *q, int64_t deadline_ms,
-                         int timeout_ms)
-{
-    struct sockaddr_un to = { .sun_family = AF_UNIX };
-    int64_t refused_until_ms = deadline_after(REFUSED_RETRY_MS);
-    size_t len = strlen(q->path);
-    int errnoval = 0, left_ms;
-
-    if (!len || len >= sizeof(to.sun_path)) {
-        return snap_fail(q->sc, ERROR_INVAL, "'%s' is no path of a socket: it "
-                         "has %zu characters, 1 to %zu are possible", q->path,
-                         len, sizeof(to.sun_path) - 1);
-    }
-    memcpy(to.sun_path, q->path, len);
-    q->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (q->fd < 0) return fail_connect(q, errno);
-    while ((left_ms = snap_left_ms(deadline_ms))) {
-        errnoval = try_connect(q, &to, left_ms);
-        if (!errnoval) return 0;
-        if (errnoval == EINTR || errnoval == EAGAIN) continue;
-        if (errnoval != ECONNREFUSED || !snap_left_ms(refused_until_ms)) {
-            return fail_connect(q, errnoval);
-        }
-        poll(NULL, 0, left_ms < REFUSED_PAUSE_MS ? left_ms
-                                                 : REFUSED_PAUSE_MS);
-    }
-    if (errnoval == ECONNREFUSED) return fail_connect(q, errnoval);
-    return fail_silent(q, timeout_ms);
-}
-
-static bool version_part(const struct snap_json *version, const char *key,
-                         int64_t *out)
-{
-    return snap_json_int(snap_json_get(version, key), out)
-           && *out >= 0 && *out < MAX_VERSION_PART;
-}
-
-static int read_greeting(struct snap_qmp *q, const struct snap_json *greeting)
-{
-    const struct snap_json *version;
-    int64_t major, minor, micro;
-
-    version = snap_json_get(snap_json_get(greeting, "version"), "qemu");
-    if (!version_part(version, "major", &major)
-        || !version_part(version, "minor", &minor)
-        || !version_part(version, "micro", &micro)) {
-        return die_not_qmp(q, "it names no version of QEMU");
-    }
-    q->version = snap_printf("%" PRId64 ".%" PRId64 ".%" PRId64, major, minor,
-                             micro);
-    return 0;
-}
-
-/* What a former client left unread may come before the greeting. */
-static int greet(struct snap_qmp *q, int64_t deadline_ms, int timeout_ms)
-{
-    struct snap_json *message;
-    const struct snap_json *greeting;
-    size_t bytes;
+    AUTO_FREE char *doing = snap_printf("the beginning of '%s'", command);
     int rc;
 
-    q->doing = "the greeting";
-    do {
-        rc = next_message(q, deadline_ms, &message, &bytes);
-        if (rc > 0) return die(q, fail_silent(q, timeout_ms));
-        if (rc) return rc;
-        if (take_event(q, message, bytes)) continue;
-        greeting = snap_json_get(message, "QMP");
-        if (greeting)
-            rc = read_greeting(q, greeting);
-        else if (!is_answer(message))
-            rc = die_not_qmp(q, "this is not QMP");
-        snap_json_free(message);
-    } while (!rc && !q->version);
-    return rc;
+    q->doing = doing;
+    rc = check_free(q);
+    if (!rc) {
+        q->out.len = q->sent = 0;
+        q->held = snap_strdup(command);
+        q->held_id = q->next_id;
+        queue_call(q, &call);
+        q->out.len -= HELD_BYTES;       /* they stay where they are */
+    }
+    while (!rc && q->sent < q->out.len) rc = pump(q, deadline_ms);
+    snap_qmp_calls_dispose(&call, 1);
+    return rc > 0 ? die_late(q, timeout_ms) : rc;
 }
 
-/* Ids nobody else uses on this socket, before or after us. */
-static char *new_id_prefix(void)
+int snap_qmp_release(struct snap_qmp *q, int timeout_ms,
+                     struct snap_json **result)
 {
-    struct timespec now;
+    AUTO_FREE char *command = q->held;
+    struct snap_qmp_call call = { .command = command };
+    struct batch b = { .calls = &call, .n = 1, .first_id = q->held_id };
+    AUTO_FREE char *doing = snap_printf("'%s'", command ? command : "?");
 
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return snap_printf("snap-%ld-%lld.%09ld-", (long)getpid(),
-                       (long long)now.tv_sec, now.tv_nsec);
+    if (result) *result = NULL;
+    q->doing = doing;
+    q->held = NULL;
+    if (q->dead) return refuse_dead(q);
+    if (!command) {
+        return snap_fail(q->sc, ERROR_NOT_READY, "QEMU at '%s': no command "
+                         "is held back", q->path);
+    }
+    q->out.len += HELD_BYTES;
+    return conclude(q, exchange(q, &b, timeout_ms), &call, result);
 }
 
-int snap_qmp_open(struct snap_ctx *sc, const char *path, int timeout_ms,
-                  struct snap_qmp **out)
+bool snap_qmp_holds(const struct snap_qmp *q)
 {
-    int64_t deadline_ms = deadline_after(timeout_ms);
-    struct snap_qmp *q = snap_zalloc(sizeof(*q));
-    int rc;
-
-    *out = NULL;
-    q->sc = sc;
-    q->fd = -1;
-    q->next_id = 1;
-    q->path = snap_strdup(path);
-    q->id_prefix = new_id_prefix();
-    rc = connect_until(q, deadline_ms, timeout_ms);
-    if (rc) goto out;
-    rc = greet(q, deadline_ms, timeout_ms);
-    if (rc) goto out;
-    rc = snap_qmp_command(q, "qmp_capabilities", NULL,
-                          snap_left_ms(deadline_ms), NULL);
-    if (rc) goto out;
-    *out = q;
-    return 0;
-
-out:
-    snap_qmp_close(q);
-    return rc;
-}
-
-void snap_qmp_close(struct snap_qmp *q)
-{
-    if (!q) return;
-    while (q->nevents) drop_event(q, q->nevents - 1);
-    free(q->events);
-    if (q->fd >= 0) close(q->fd);
-    free(q->path);
-    free(q->version);
-    free(q->id_prefix);
-    free(q->in);
-    free(q->out.data);
-    free(q);
+    return q->held && !q->dead;
 }
 
 const char *snap_qmp_version(const struct snap_qmp *q)

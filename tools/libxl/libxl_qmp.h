@@ -72,6 +72,22 @@ int snap_qmp_calls(struct snap_qmp *q, struct snap_qmp_call *calls, size_t n,
 void snap_qmp_calls_dispose(struct snap_qmp_call *calls, size_t n);
 
 /*
+ * Send a command but for its last byte, so that QEMU knows it and does not do
+ * it yet; release sends that byte and waits for the answer, as
+ * snap_qmp_command.  QEMU's monitor reads its socket byte by byte (in QEMU 7.2
+ * monitor_can_read of monitor/monitor.c asks for one at a time): what is sent
+ * before a guest stands still does not prolong that.  In between every other
+ * command fails with ERROR_NOT_READY.  Closing the connection makes QEMU
+ * forget the command: monitor_qmp_event of monitor/qmp.c starts with a new
+ * parser for the next client.  snap_qmp_holds: is there one?
+ */
+int snap_qmp_hold(struct snap_qmp *q, const char *command,
+                  const struct snap_json *arguments, int timeout_ms);
+int snap_qmp_release(struct snap_qmp *q, int timeout_ms,
+                     struct snap_json **result);
+bool snap_qmp_holds(const struct snap_qmp *q);
+
+/*
  * Wait for an event of that name (already kept ones count; removed from the
  * kept list). *data is its "data" (may be NULL; NULL for one without data).
  * ERROR_TIMEDOUT leaves the connection usable: nothing was asked.  When more
@@ -160,6 +176,14 @@ struct snap_qmp_action {
  */
 int snap_qmp_transaction(struct snap_qmp *q, const struct snap_qmp_action *a,
                          size_t n, int timeout_ms);
+/* The same in two moves, see snap_qmp_hold: the second looks at the overlays'
+ * paths again, and sends what is missing; all of it when nothing is held. */
+int snap_qmp_transaction_hold(struct snap_qmp *q,
+                              const struct snap_qmp_action *a, size_t n,
+                              int timeout_ms);
+int snap_qmp_transaction_release(struct snap_qmp *q,
+                                 const struct snap_qmp_action *a, size_t n,
+                                 int timeout_ms);
 int snap_qmp_delete_internal(struct snap_qmp *q, const char *node,
                              const char *tag, int timeout_ms);
 /*

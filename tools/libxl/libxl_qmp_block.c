@@ -499,24 +499,64 @@ static struct snap_json *make_action(const struct snap_qmp_action *a)
     return action;
 }
 
+static int check_actions(struct snap_qmp *q, const struct snap_qmp_action *a,
+                         size_t n)
+{
+    size_t i;
+    int rc = 0;
+
+    for (i = 0; !rc && i < n; i++) rc = check_action(q, &a[i]);
+    return rc;
+}
+
+static struct snap_json *make_actions(const struct snap_qmp_action *a,
+                                      size_t n)
+{
+    struct snap_json *arguments = snap_json_new_object();
+    struct snap_json *actions = snap_json_new_array();
+    size_t i;
+
+    for (i = 0; i < n; i++) snap_json_append(actions, make_action(&a[i]));
+    snap_json_set(arguments, "actions", actions);
+    return arguments;
+}
+
 int snap_qmp_transaction(struct snap_qmp *q, const struct snap_qmp_action *a,
                          size_t n, int timeout_ms)
 {
     AUTO_JSON struct snap_json *arguments = NULL;
-    struct snap_json *actions;
-    size_t i;
     int rc;
 
     if (!n) return 0;
-    for (i = 0; i < n; i++) {
-        rc = check_action(q, &a[i]);
-        if (rc) return rc;
-    }
-    arguments = snap_json_new_object();
-    actions = snap_json_new_array();
-    for (i = 0; i < n; i++) snap_json_append(actions, make_action(&a[i]));
-    snap_json_set(arguments, "actions", actions);
+    rc = check_actions(q, a, n);
+    if (rc) return rc;
+    arguments = make_actions(a, n);
     return snap_qmp_command(q, "transaction", arguments, timeout_ms, NULL);
+}
+
+int snap_qmp_transaction_hold(struct snap_qmp *q,
+                              const struct snap_qmp_action *a, size_t n,
+                              int timeout_ms)
+{
+    AUTO_JSON struct snap_json *arguments = NULL;
+    int rc;
+
+    if (!n) return 0;
+    rc = check_actions(q, a, n);
+    if (rc) return rc;
+    arguments = make_actions(a, n);
+    return snap_qmp_hold(q, "transaction", arguments, timeout_ms);
+}
+
+int snap_qmp_transaction_release(struct snap_qmp *q,
+                                 const struct snap_qmp_action *a, size_t n,
+                                 int timeout_ms)
+{
+    int rc;
+
+    if (!snap_qmp_holds(q)) return snap_qmp_transaction(q, a, n, timeout_ms);
+    rc = check_actions(q, a, n);
+    return rc ? rc : snap_qmp_release(q, timeout_ms, NULL);
 }
 
 int snap_qmp_delete_internal(struct snap_qmp *q, const char *node,

@@ -277,6 +277,108 @@ static void test_ids_differ(void)
 }
 
 /*
+ * Commands that are held back
+ */
+
+/* All that comes until nothing has come for a while. */
+static size_t hear_bytes(int fd, char *buf, size_t size)
+{
+    struct pollfd p = { .fd = fd, .events = POLLIN };
+    size_t n = 0;
+
+    while (n < size - 1 && poll(&p, 1, 300) > 0) {
+        ssize_t got = read(fd, buf + n, size - 1 - n);
+
+        if (got <= 0) _exit(1);
+        n += (size_t)got;
+    }
+    buf[n] = '\0';
+    return n;
+}
+
+static bool is_json(const char *text)
+{
+    struct snap_ctx sc = SNAP_CTX_INIT;
+    struct snap_json *j = NULL;
+    bool is = !snap_json_parse(&sc, "test", text, strlen(text), &j);
+
+    snap_json_free(j);
+    snap_ctx_dispose(&sc);
+    return is;
+}
+
+static void script_held_back(int listener, const void *arg)
+{
+    int fd = server_greet(listener);
+    char line[4096], rest[16];
+    size_t n;
+
+    (void)arg;
+    n = hear_bytes(fd, line, sizeof(line) - 2);
+    if (!strstr(line, "query-x") || is_json(line)) _exit(1);
+    server_say(fd, "{\"event\": \"HEARD\"}\r\n");
+    if (hear_bytes(fd, rest, sizeof(rest)) != 2 || strcmp(rest, "}\n"))
+        _exit(1);
+    strcpy(line + n, "}");
+    if (!is_json(line)) _exit(1);
+    server_answer(fd, line, ANSWER);
+    server_await_end(fd);
+}
+
+static void test_held_back(void)
+{
+    struct snap_ctx sc = SNAP_CTX_INIT;
+    struct server s;
+    struct snap_qmp *q = open_at(&sc, &s, script_held_back, NULL);
+    struct snap_json *result = NULL;
+
+    is_int(snap_qmp_release(q, LONG_MS, NULL), ERROR_NOT_READY,
+           "nothing is held back at first");
+    snap_clear(&sc);
+    is_int(snap_qmp_hold(q, "query-x", NULL, LONG_MS), 0,
+           "a command is sent but for its end");
+    ok(snap_qmp_holds(q), "it is held back");
+    is_int(snap_qmp_wait_event(q, "HEARD", LONG_MS, NULL), 0,
+           "events come meanwhile");
+    is_int(snap_qmp_command(q, "query-y", NULL, LONG_MS, NULL),
+           ERROR_NOT_READY, "another command is refused");
+    like(sc.message, "'query-x' is held back", "with the reason");
+    snap_clear(&sc);
+    is_int(snap_qmp_release(q, LONG_MS, &result), 0,
+           "its end is sent, and it is answered");
+    ok(result && !snap_qmp_holds(q), "nothing is held back any more");
+    snap_json_free(result);
+    snap_qmp_close(q);
+    ok(server_end(&s), "its end was one byte and a newline");
+}
+
+static void script_short(int listener, const void *arg)
+{
+    int fd = server_greet(listener);
+    char *line = server_hear(fd);
+
+    (void)arg;
+    if (strlen(line) > strlen("{\"execute\":\"query-x\",\"id\":\"\"}") + 10)
+        _exit(1);
+    server_answer(fd, line, ANSWER);
+    free(line);
+    server_await_end(fd);
+}
+
+/* QEMU reads them one by one, while a guest stands. */
+static void test_few_bytes(void)
+{
+    struct snap_ctx sc = SNAP_CTX_INIT;
+    struct server s;
+    struct snap_qmp *q = open_at(&sc, &s, script_short, NULL);
+
+    is_int(snap_qmp_command(q, "query-x", NULL, LONG_MS, NULL), 0,
+           "a short command is answered");
+    snap_qmp_close(q);
+    ok(server_end(&s), "its id has ten bytes at most");
+}
+
+/*
  * Events
  */
 
@@ -1144,6 +1246,8 @@ int main(void)
     test_calls();
     test_both_full();
     test_ids_differ();
+    test_held_back();
+    test_few_bytes();
     test_events();
     test_many_events();
     test_heavy_events();

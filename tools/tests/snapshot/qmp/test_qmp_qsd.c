@@ -235,6 +235,59 @@ static void test_internal(void)
     end(&d);
 }
 
+static void test_held_transaction(void)
+{
+    struct snap_qmp_disks disks;
+    struct daemon d;
+
+    start(&d);
+    const struct snap_qmp_action both[] = { tag_on("a", "s1"),
+                                            tag_on("b", "s1") };
+
+    is_int(snap_qmp_transaction_hold(d.q, both, 2, LONG_MS), 0,
+           "a transaction is sent but for its last byte");
+    snap_qmp_close(d.q);
+    is_int(snap_qmp_open(&d.sc, d.s.path, LONG_MS, &d.q), 0,
+           "the connection is lost; the next one works");
+    is_int(snap_qmp_query_disks(d.q, LONG_MS, &disks), 0,
+           "and is not taken for the end of that");
+    snap_qmp_disks_dispose(&disks);
+    ok(!has_tag(d.a, "s1") && !has_tag(d.b, "s1"), "nothing was done");
+    is_int(snap_qmp_transaction_hold(d.q, both, 2, LONG_MS), 0,
+           "it is sent again");
+    ok(!has_tag(d.a, "s1") && !has_tag(d.b, "s1"), "nothing is done yet");
+    is_int(snap_qmp_transaction_release(d.q, both, 2, LONG_MS), 0,
+           "with the last byte it is done");
+    ok(has_tag(d.a, "s1") && has_tag(d.b, "s1"), "to both disks");
+    snap_qmp_transaction_hold(d.q, both, 2, LONG_MS);
+    is_int(snap_qmp_transaction_release(d.q, both, 2, LONG_MS), ERROR_FAIL,
+           "once more it fails");
+    like(d.sc.message, "transaction: ", "the message names the command");
+    snap_clear(&d.sc);
+    ok(write_to(&d, "b", 9), "the guest writes on");
+    end(&d);
+}
+
+static void test_held_overlay(void)
+{
+    struct daemon d;
+
+    start(&d);
+    const struct snap_qmp_action act = overlay_on(&d, "a");
+
+    is_int(snap_qmp_transaction_hold(d.q, &act, 1, LONG_MS), 0,
+           "a transaction with an overlay is sent but for its last byte");
+    MUST("touch", d.overlay);
+    is_int(snap_qmp_transaction_release(d.q, &act, 1, LONG_MS), ERROR_INVAL,
+           "a file that came to the overlay's path meanwhile is not written");
+    like(d.sc.message, "exists already", "the message says why");
+    snap_qmp_close(d.q);
+    if (snap_qmp_open(&d.sc, d.s.path, LONG_MS, &d.q)) {
+        bail("%s", d.sc.message);
+    }
+    end(&d);
+}
+
 static void test_internal_rollback(void)
 {
     struct daemon d;
@@ -468,6 +521,8 @@ int main(void)
                  "common) and qemu-io (qemu-utils)");
     }
     test_internal();
+    test_held_transaction();
+    test_held_overlay();
     test_internal_rollback();
     test_external();
     test_abort();
