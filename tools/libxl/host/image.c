@@ -373,15 +373,16 @@ int snap_image_chain(struct snap_ctx *sc, const char *path,
 }
 
 /* One file by two names? */
-static bool same_image(struct snap_ctx *sc, const char *x, const char *y)
+static bool same_image(const char *x, const char *y)
 {
+    struct snap_ctx quiet = SNAP_CTX_INIT;
     struct snap_fs_id a = { .real = NULL }, b = { .real = NULL };
-    bool same;
+    bool same = !strcmp(x, y);
 
-    if (!strcmp(x, y)) return true;
-    same = !snap_fs_identify(sc, x, &a) && !snap_fs_identify(sc, y, &b)
-           && snap_fs_same(&a, &b);
-    snap_clear(sc);
+    if (!same)
+        same = !snap_fs_identify(&quiet, x, &a)
+               && !snap_fs_identify(&quiet, y, &b) && snap_fs_same(&a, &b);
+    snap_ctx_dispose(&quiet);
     free(a.real);
     free(b.real);
     return same;
@@ -391,7 +392,7 @@ static bool same_image(struct snap_ctx *sc, const char *x, const char *y)
 static int check_opened(struct snap_ctx *sc, const struct snap_image *im,
                         const char *open)
 {
-    if (same_image(sc, im->backing, open)) return 0;
+    if (same_image(im->backing, open)) return 0;
     return snap_fail(sc, ERROR_INVAL, "image '%s' names the backing file "
                      "'%s', but QEMU has '%s' open", im->path, im->backing,
                      open);
@@ -456,7 +457,7 @@ int snap_image_check_made(struct snap_ctx *sc, const struct snap_json *image,
     rc = snap_image_chain_from_json(sc, image, &c);
     if (rc) return rc;
     top = &c.data[0];
-    if (!top->backing || !same_image(sc, top->backing, base))
+    if (!top->backing || !same_image(top->backing, base))
         rc = snap_fail(sc, ERROR_FAIL, "the new overlay '%s' stands on '%s' "
                        "and not on '%s', as it should", top->path,
                        top->backing ? top->backing : "nothing", base);
@@ -494,7 +495,7 @@ static int run_create(struct snap_ctx *sc, const char *path,
 
 /* What came of it must be what was asked for. */
 static int check_overlay(struct snap_ctx *sc, const char *path,
-                         const struct snap_image *base)
+                         const char *base, const char *base_format)
 {
     struct snap_image im;
     bool good;
@@ -502,13 +503,12 @@ static int check_overlay(struct snap_ctx *sc, const char *path,
 
     rc = snap_image_info(sc, path, "qcow2", &im);
     if (rc) return rc;
-    good = im.backing && !strcmp(im.backing, base->path) &&
-           im.backing_format && !strcmp(im.backing_format, base->format) &&
-           im.virtual_size_bytes == base->virtual_size_bytes;
+    good = im.backing && !strcmp(im.backing, base) && im.backing_format
+           && !strcmp(im.backing_format, xl_format(base_format));
     if (!good)
         rc = snap_fail(sc, ERROR_FAIL, "the new overlay '%s' does not stand "
                        "on '%s' as it should; a path that is not UTF-8 cannot "
-                       "be checked", path, base->path);
+                       "be checked", path, base);
     snap_image_dispose(&im);
     return rc;
 }
@@ -525,13 +525,13 @@ static int sync_with_dir(struct snap_ctx *sc, const char *path)
 }
 
 static int fill_overlay(struct snap_ctx *sc, const char *path,
-                        const struct snap_image *base)
+                        const char *base, const char *base_format)
 {
     int rc;
 
-    rc = run_create(sc, path, base->path, base->format);
-    if (!rc) rc = check_overlay(sc, path, base);
-    if (!rc) rc = snap_fs_own_like(sc, path, base->path);
+    rc = run_create(sc, path, base, base_format);
+    if (!rc) rc = check_overlay(sc, path, base, base_format);
+    if (!rc) rc = snap_fs_own_like(sc, path, base);
     if (!rc) rc = sync_with_dir(sc, path);
     return rc;
 }
@@ -539,28 +539,22 @@ static int fill_overlay(struct snap_ctx *sc, const char *path,
 int snap_image_create_overlay(struct snap_ctx *sc, const char *path,
                               const char *base, const char *base_format)
 {
-    struct snap_image im;
     int rc;
 
     rc = check_image(sc, path, "qcow2");
+    if (!rc) rc = check_image(sc, base, base_format);
     if (rc) return rc;
-    rc = snap_image_info(sc, base, base_format, &im);
-    if (rc) return rc;
-    if (strlen(base) > MAX_BACKING_NAME) {
-        rc = snap_fail(sc, ERROR_INVAL, "image '%s': a path of more than %d "
-                       "bytes cannot be a backing file", base,
-                       MAX_BACKING_NAME);
-        goto out;
-    }
+    if (strlen(base) > MAX_BACKING_NAME)
+        return snap_fail(sc, ERROR_INVAL, "image '%s': a path of more than %d "
+                         "bytes cannot be a backing file", base,
+                         MAX_BACKING_NAME);
     rc = hold_name(sc, path);
-    if (rc) goto out;
-    rc = fill_overlay(sc, path, &im);
+    if (rc) return rc;
+    rc = fill_overlay(sc, path, base, base_format);
     if (rc) {
         rc = snap_within(sc, rc, "overlay '%s'", path);
         snap_fs_remove(sc, path);
     }
-out:
-    snap_image_dispose(&im);
     return rc;
 }
 
