@@ -375,7 +375,8 @@ int snap_facts_read(struct snap_ctx *sc, struct snap_xen *x,
     out->exists = true;
     rc = snap_xen_host(x, &out->host);
     if (rc) return rc;
-    if (domid == 0) return 0;
+    /* That refuses it; and libxl cannot say more of one that is dying. */
+    if (domid == 0 || out->dom.dying) return 0;
     lap(sc, &since_ms, "domain and host");
     rc = read_config(sc, w, domid, out);
     if (rc) return rc;
@@ -423,8 +424,8 @@ static int recheck_vbds(struct snap_ctx *sc, struct snap_xen *x,
     return 0;
 }
 
-static int recheck_qemu(struct snap_ctx *sc, struct snap_qmp *qmp,
-                        const struct snap_facts *f)
+int snap_facts_recheck_qemu(struct snap_ctx *sc, struct snap_qmp *qmp,
+                            const struct snap_facts *f)
 {
     struct snap_qmp_disks q;
     size_t i, k;
@@ -487,8 +488,7 @@ static int recheck_config(struct snap_ctx *sc, struct snap_worker *w,
 }
 
 int snap_facts_recheck(struct snap_ctx *sc, struct snap_xen *x,
-                       struct snap_worker *w, struct snap_qmp *qmp,
-                       const struct snap_facts *f)
+                       struct snap_worker *w, const struct snap_facts *f)
 {
     int64_t since_ms = snap_now_ms();
     struct snap_dominfo dom;
@@ -501,8 +501,6 @@ int snap_facts_recheck(struct snap_ctx *sc, struct snap_xen *x,
     if (!rc) rc = recheck_vbds(sc, x, f);
     if (!rc) rc = recheck_config(sc, w, f);
     lap(sc, &since_ms, "again: domain, disks, configuration");
-    if (!rc && qmp) rc = recheck_qemu(sc, qmp, f);
-    lap(sc, &since_ms, "again: QEMU");
     if (!rc) rc = recheck_users(sc, f);
     lap(sc, &since_ms, "again: who else");
     return rc;

@@ -25,12 +25,13 @@ int snap_facts_read(struct snap_ctx *sc, struct snap_xen *x,
 
 /*
  * Look again at what may have changed under us: same domain, same vbds and
- * params, same stored configuration, same QEMU roots, nobody new on the
- * images. ERROR_FAIL names the first difference. qmp may be NULL when the
- * domain has no QEMU.
+ * params, same stored configuration, nobody new on the images; and, apart
+ * because it is asked earlier, same roots in QEMU. ERROR_FAIL names the first
+ * difference.
  */
 int snap_facts_recheck(struct snap_ctx *sc, struct snap_xen *x,
-                       struct snap_worker *w, struct snap_qmp *qmp,
-                       const struct snap_facts *f);
+                       struct snap_worker *w, const struct snap_facts *f);
+int snap_facts_recheck_qemu(struct snap_ctx *sc, struct snap_qmp *qmp,
+                            const struct snap_facts *f);
 
 #endif

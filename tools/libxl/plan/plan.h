@@ -14,6 +14,8 @@ enum snap_step_kind {
     STEP_MEMORY_FILE,
     STEP_MONITOR_HOLD,
     STEP_SUSPEND,
+    STEP_READY,
+    STEP_MEMORY,
     STEP_RECHECK,
     STEP_DISKS,
     STEP_CONFIG,

@@ -322,14 +322,12 @@ int snap_plan_choose(struct snap_ctx *sc, const struct snap_facts *f,
 
 /* ---- the steps --------------------------------------------------- */
 
-static void add_memory(const struct snap_facts *f,
-                       const struct snap_create_request *req,
-                       struct snap_plan *p)
+static void add_files(const struct snap_facts *f,
+                      const struct snap_create_request *req,
+                      const char *memory, struct snap_plan *p)
 {
-    AUTO_FREE char *memory = snap_printf("%s/%s", req->directory,
-                                         SNAP_MEMORY_FILE);
-    struct snap_step *s;
     uint64_t bytes = f->dom.current_kb * 1024 + MEMORY_MARGIN_BYTES;
+    struct snap_step *s;
 
     /* A live save sends again what was written meanwhile. */
     if (req->live) bytes += f->dom.current_kb * 1024 / 2;
@@ -338,6 +336,14 @@ static void add_memory(const struct snap_facts *f,
     s = snap_plan_add(p, STEP_MEMORY_FILE);
     snap_step_arg(s, "path", memory);
     snap_step_arg_u64(s, "bytes", bytes);
+}
+
+static void add_suspend(const struct snap_facts *f,
+                        const struct snap_create_request *req,
+                        const char *memory, struct snap_plan *p)
+{
+    struct snap_step *s;
+
     if (f->monitor.pid) {
         s = snap_plan_add(p, STEP_MONITOR_HOLD);
         snap_step_arg_u64(s, "pid", f->monitor.pid);
@@ -348,12 +354,25 @@ static void add_memory(const struct snap_facts *f,
     snap_step_arg(s, "uuid", f->dom.uuid);
     snap_step_arg(s, "path", memory);
     snap_step_arg(s, "how", req->live ? "live-save" : "save");
+}
+
+static void add_saved(const struct snap_facts *f, const char *memory,
+                      struct snap_plan *p)
+{
+    struct snap_step *s = snap_plan_add(p, STEP_MEMORY);
+
+    snap_step_arg_u64(s, "domid", f->dom.domid);
+    snap_step_arg(s, "uuid", f->dom.uuid);
+    snap_step_arg(s, "path", memory);
     snap_plan_add(p, STEP_RECHECK);
 }
 
-static void add_disks(const struct snap_facts *f,
-                      const struct snap_create_request *req,
-                      const struct snap_disk_choice *c, struct snap_plan *p)
+/* STEP_READY and STEP_DISKS: the transaction is handed over in the one and
+ * released in the other. */
+static void add_transaction(const struct snap_facts *f,
+                            const struct snap_create_request *req,
+                            const struct snap_disk_choice *c,
+                            enum snap_step_kind kind, struct snap_plan *p)
 {
     struct snap_step *s = NULL;
     size_t i;
@@ -361,7 +380,7 @@ static void add_disks(const struct snap_facts *f,
     for (i = 0; i < f->ndisks; i++) {
         if (!c[i].driver) continue;
         if (!s) {
-            s = snap_plan_add(p, STEP_DISKS);
+            s = snap_plan_add(p, kind);
             snap_step_arg(s, "qmp", f->qmp_path);
         }
         snap_step_arg(s, "vdev", c[i].disk->vdev);
@@ -369,6 +388,7 @@ static void add_disks(const struct snap_facts *f,
         snap_step_arg(s, "node", c[i].disk->node);
         snap_step_arg(s, "qdev", c[i].disk->qdev);
         snap_step_arg(s, "image", c[i].disk->id.real);
+        snap_step_arg(s, "file", c[i].disk->qemu_file);
         snap_step_arg(s, "format", c[i].disk->format);
         snap_step_arg(s, "tag", c[i].driver->external ? "" : req->name);
         snap_step_arg(s, "overlay", c[i].overlay);
@@ -440,6 +460,8 @@ int snap_plan_create(struct snap_ctx *sc, const struct snap_facts *f,
                      const struct snap_create_request *req,
                      struct snap_disk_choice *choices, struct snap_plan *p)
 {
+    AUTO_FREE char *memory = snap_printf("%s/%s", req->directory,
+                                         SNAP_MEMORY_FILE);
     struct snap_step *s;
     int rc;
 
@@ -452,12 +474,15 @@ int snap_plan_create(struct snap_ctx *sc, const struct snap_facts *f,
     if (rc) return rc;
     rc = snap_plan_choose(sc, f, req, choices, p);
     if (rc) return rc;
-    add_memory(f, req, p);
+    add_files(f, req, memory, p);
+    add_suspend(f, req, memory, p);
+    add_transaction(f, req, choices, STEP_READY, p);
+    add_saved(f, memory, p);
     /* The toolstack is told first: dying in between leaves it with the name
      * of a file that is not there, which fails loudly, never with the name of
      * a base while QEMU writes to the overlay. */
     add_config(f, choices, p);
-    add_disks(f, req, choices, p);
+    add_transaction(f, req, choices, STEP_DISKS, p);
     p->commit = p->len;
     s = snap_plan_add(p, STEP_RESUME);
     snap_step_arg_u64(s, "domid", f->dom.domid);

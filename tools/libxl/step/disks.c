@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-only */
 /*
- * The steps that change disks of a running domain: the one transaction in
- * which QEMU snapshots them all, telling the toolstack about new images, and
- * deleting a tag.
+ * The steps that change disks of a running domain: making ready and doing the
+ * one transaction in which QEMU snapshots them all, and deleting a tag.
  */
 #include "step/step.h"
 
@@ -10,7 +9,6 @@
 
 #define TRANSACTION_TIMEOUT_MS 120000
 #define COMMIT_TIMEOUT_MS 600000
-#define USERDATA_TIMEOUT_MS 30000
 
 static bool is_internal(const struct snap_step *s, size_t i)
 {
@@ -56,24 +54,65 @@ static int name_disks(struct snap_act *a, const struct snap_step *s, int rc)
     return rc;
 }
 
+/* The step's disks as QEMU wants them; *n of them, the array malloc'd. */
+static struct snap_qmp_action *actions_of(const struct snap_step *s, size_t *n)
+{
+    struct snap_qmp_action *acts;
+
+    acts = snap_zalloc((s->args.len + 1) * sizeof(*acts));
+    for (*n = 0; snap_step_get_nth(s, "vdev", *n); ++*n) {
+        struct snap_qmp_action *act = &acts[*n];
+
+        act->external = !is_internal(s, *n);
+        act->node = snap_step_get_nth(s, "node", *n);
+        act->tag = snap_step_get_nth(s, "tag", *n);
+        act->overlay = snap_step_get_nth(s, "overlay", *n);
+        act->overlay_node = snap_step_get_nth(s, "overlay-node", *n);
+        act->overlay_format = "qcow2";
+    }
+    return acts;
+}
+
+/* QEMU is asked what it has while memory is still being written, and told all
+ * of the transaction but its last byte: afterwards the guest waits for one
+ * byte. What is changed in QEMU in between makes the transaction fail, or is
+ * found by looking at what it made. */
+static int ready_apply(struct snap_act *a, const struct snap_step *s)
+{
+    AUTO_FREE struct snap_qmp_action *acts = NULL;
+    struct snap_qmp *qmp;
+    size_t n;
+    int rc;
+
+    rc = snap_act_qmp(a, snap_step_get(s, "qmp"), &qmp);
+    if (!rc) rc = snap_facts_recheck_qemu(a->sc, qmp, a->facts);
+    if (rc) return rc;
+    acts = actions_of(s, &n);
+    return snap_qmp_transaction_hold(qmp, acts, n, SNAP_QMP_TIMEOUT_MS);
+}
+
+/* QEMU forgets half a command with the connection that it came by. */
+static int ready_undo(struct snap_act *a, const struct snap_step *s)
+{
+    (void)s;
+    snap_qmp_close(a->qmp);
+    a->qmp = NULL;
+    return 0;
+}
+
+const struct snap_step_ops snap_step_ready = {
+    .apply = ready_apply, .undo = ready_undo,
+};
+
 static int run_transaction(struct snap_act *a, const struct snap_step *s,
                            struct snap_qmp *qmp)
 {
-    struct snap_qmp_action *acts;
-    size_t n = 0;
+    AUTO_FREE struct snap_qmp_action *acts = NULL;
+    size_t n;
     int rc;
 
-    acts = snap_zalloc((s->args.len + 1) * sizeof(*acts));
-    for (; snap_step_get_nth(s, "vdev", n); n++) {
-        acts[n].external = !is_internal(s, n);
-        acts[n].node = snap_step_get_nth(s, "node", n);
-        acts[n].tag = snap_step_get_nth(s, "tag", n);
-        acts[n].overlay = snap_step_get_nth(s, "overlay", n);
-        acts[n].overlay_node = snap_step_get_nth(s, "overlay-node", n);
-        acts[n].overlay_format = "qcow2";
-    }
-    rc = snap_qmp_transaction(qmp, acts, n, TRANSACTION_TIMEOUT_MS);
-    free(acts);
+    acts = actions_of(s, &n);
+    rc = snap_qmp_transaction_release(qmp, acts, n, TRANSACTION_TIMEOUT_MS);
     return rc ? name_disks(a, s, rc) : 0;
 }
 
@@ -96,6 +135,10 @@ static int verify_internal(struct snap_act *a, const struct snap_step *s,
     struct snap_manifest_disk *m = manifest_disk(a, vdev);
     size_t k;
 
+    if (strcmp(d->node, snap_step_get_nth(s, "node", i))
+        || strcmp(d->file, snap_step_get_nth(s, "file", i)))
+        return snap_fail(a->sc, ERROR_FAIL, "disk '%s' was changed inside "
+                         "QEMU in the last moment; try again", vdev);
     for (k = 0; k < d->tags.len; k++) {
         if (strcmp(d->tags.data[k], tag)) continue;
         if (m && k < d->tag_ids.len) {
@@ -166,45 +209,42 @@ static int disks_apply(struct snap_act *a, const struct snap_step *s)
     return rc ? rc : verify(a, s, qmp);
 }
 
-/* Only one that nothing stands on and nobody has open. */
-static int drop_overlay(struct snap_act *a, const char *overlay)
+/* QEMU must be back on the base: the toolstack is told so next. */
+static int undo_external(struct snap_act *a, const struct snap_step *s,
+                         size_t i, const struct snap_qmp_disk *d,
+                         struct snap_qmp *qmp)
 {
-    struct snap_step look = { .kind = STEP_RECHECK_IDLE };
-    int rc;
+    const char *vdev = snap_step_get_nth(s, "vdev", i);
+    const char *node = snap_step_get_nth(s, "overlay-node", i);
+    const char *file = snap_step_get_nth(s, "file", i);
 
-    if (access(overlay, F_OK)) return 0;
-    snap_step_arg(&look, "image", overlay);
-    rc = snap_step_recheck_idle.apply(a, &look);
-    snap_strings_dispose(&look.args);
-    return rc ? rc : snap_fs_remove(a->sc, overlay);
+    if (!d)
+        return snap_fail(a->sc, ERROR_FAIL, "disk '%s' is not in QEMU any "
+                         "more, so its overlay '%s' cannot be merged back",
+                         vdev, snap_step_get_nth(s, "overlay", i));
+    if (!strcmp(d->node, node))
+        return snap_qmp_commit_active(qmp, node, "xlsnap-undo",
+                                      COMMIT_TIMEOUT_MS);
+    if (strcmp(d->file, file))
+        return snap_fail(a->sc, ERROR_FAIL, "disk '%s': QEMU writes to '%s', "
+                         "neither to the base '%s' nor to our overlay; "
+                         "somebody else snapshotted it", vdev, d->file, file);
+    return 0;
 }
 
 static int undo_one(struct snap_act *a, const struct snap_step *s, size_t i,
                     const struct snap_qmp_disk *d, struct snap_qmp *qmp)
 {
     const char *tag = snap_step_get_nth(s, "tag", i);
-    const char *node = snap_step_get_nth(s, "overlay-node", i);
-    const char *overlay = snap_step_get_nth(s, "overlay", i);
-    int rc = 0;
 
-    if (is_internal(s, i)) {
-        if (d && snap_strings_have(&d->tags, tag))
-            rc = snap_qmp_delete_internal(qmp, d->node, tag,
-                                          TRANSACTION_TIMEOUT_MS);
-        return rc;
-    }
-    if (!d)
-        return snap_fail(a->sc, ERROR_FAIL, "disk '%s' is not in QEMU any "
-                         "more, so its overlay '%s' cannot be merged back",
-                         snap_step_get_nth(s, "vdev", i), overlay);
-    if (d->node && !strcmp(d->node, node))
-        rc = snap_qmp_commit_active(qmp, node, "xlsnap-undo",
-                                    COMMIT_TIMEOUT_MS);
-    return rc ? rc : drop_overlay(a, overlay);
+    if (!is_internal(s, i)) return undo_external(a, s, i, d, qmp);
+    if (!d || !snap_strings_have(&d->tags, tag)) return 0;
+    return snap_qmp_delete_internal(qmp, d->node, tag, TRANSACTION_TIMEOUT_MS);
 }
 
 /* QEMU undoes its own half of a failed transaction; what is left are whole
- * ones (a later step failed) and overlay files it made before failing. */
+ * ones (a later step failed). Files of overlays go with the configuration that
+ * names them. */
 static int disks_undo(struct snap_act *a, const struct snap_step *s)
 {
     struct snap_qmp_disks q;
@@ -229,132 +269,6 @@ static int disks_undo(struct snap_act *a, const struct snap_step *s)
 
 const struct snap_step_ops snap_step_disks = {
     .apply = disks_apply, .undo = disks_undo,
-};
-
-/* ---- what the toolstack believes --------------------------------- */
-
-static int get_stored(struct snap_act *a, uint32_t domid,
-                      struct snap_json **tree)
-{
-    AUTO_FREE char *text = NULL;
-    struct snap_worker *w;
-    int rc;
-
-    rc = snap_act_worker(a, &w);
-    if (rc) return rc;
-    rc = snap_worker_call(w, SNAP_WORKER_GET_USERDATA, domid, 0, "libxl-json",
-                          sizeof("libxl-json"), USERDATA_TIMEOUT_MS,
-                          "reading the stored configuration", &text);
-    if (rc) return rc;
-    if (!text)
-        return snap_fail(a->sc, ERROR_FAIL, "libxl has no stored "
-                         "configuration of domain %u", domid);
-    return snap_json_parse(a->sc, "the stored configuration", text,
-                           strlen(text), tree);
-}
-
-static int put_stored(struct snap_act *a, uint32_t domid,
-                      const struct snap_json *tree)
-{
-    AUTO_FREE char *json = snap_json_print(tree);
-    struct snap_text msg = { 0 };
-    struct snap_worker *w;
-    int rc;
-
-    rc = snap_act_worker(a, &w);
-    if (rc) return rc;
-    /* id, NUL, the text with its NUL: libxl stores strlen + 1 itself. */
-    snap_text_add_bytes(&msg, "libxl-json", sizeof("libxl-json"));
-    snap_text_add_bytes(&msg, json, strlen(json) + 1);
-    rc = snap_worker_call(w, SNAP_WORKER_SET_USERDATA, domid, 0, msg.data,
-                          msg.len, USERDATA_TIMEOUT_MS,
-                          "storing the configuration", NULL);
-    free(msg.data);
-    return rc;
-}
-
-/* Both directions of one change, as keys into the step's arguments. */
-struct turn {
-    const char *from_params, *to_params, *to_path;
-    bool to_overlay;
-};
-
-static int turn_json(struct snap_act *a, const struct snap_step *s,
-                     const struct turn *t, struct snap_json *tree)
-{
-    const char *vdev;
-    size_t i;
-    int rc = 0;
-
-    for (i = 0; !rc && (vdev = snap_step_get_nth(s, "vdev", i)); i++)
-        rc = snap_domconfig_set_disk(a->sc, tree, vdev,
-                                     snap_step_get_nth(s, t->to_path, i),
-                                     t->to_overlay ? "qcow2" :
-                                     snap_step_get_nth(s, "old-format", i),
-                                     true);
-    return rc;
-}
-
-/* libxl's userdata has its own lock for each call only: somebody may write
- * between our read and our write, so look again afterwards. */
-static int turn_stored(struct snap_act *a, const struct snap_step *s,
-                       const struct turn *t)
-{
-    uint32_t domid = snap_step_get_u64(s, "domid");
-    int tries, rc;
-
-    for (tries = 0; tries < 5; tries++) {
-        AUTO_JSON struct snap_json *tree = NULL;
-        AUTO_JSON struct snap_json *seen = NULL;
-
-        rc = get_stored(a, domid, &tree);
-        if (!rc) rc = turn_json(a, s, t, tree);
-        if (!rc) rc = put_stored(a, domid, tree);
-        if (!rc) rc = get_stored(a, domid, &seen);
-        if (rc) return rc;
-        if (snap_json_equal(tree, seen)) return 0;
-    }
-    return snap_fail(a->sc, ERROR_FAIL, "the stored configuration of domain "
-                     "%u keeps being changed by somebody else", domid);
-}
-
-static int turn_params(struct snap_act *a, const struct snap_step *s,
-                       const struct turn *t)
-{
-    size_t i;
-    int rc = 0;
-
-    for (i = 0; !rc && snap_step_get_nth(s, "vdev", i); i++)
-        rc = snap_xen_set_params(a->xen, snap_step_get_u64(s, "domid"),
-                                 atoi(snap_step_get_nth(s, "devid", i)),
-                                 snap_step_get_nth(s, "backend", i),
-                                 snap_step_get_nth(s, t->from_params, i),
-                                 snap_step_get_nth(s, t->to_params, i));
-    return rc;
-}
-
-static int config_apply(struct snap_act *a, const struct snap_step *s)
-{
-    static const struct turn forth = {
-        "old-params", "new-params", "new-path", true,
-    };
-    int rc = turn_params(a, s, &forth);
-
-    return rc ? rc : turn_stored(a, s, &forth);
-}
-
-static int config_undo(struct snap_act *a, const struct snap_step *s)
-{
-    static const struct turn back = {
-        "new-params", "old-params", "old-path", false,
-    };
-    int rc = turn_params(a, s, &back);
-
-    return rc ? rc : turn_stored(a, s, &back);
-}
-
-const struct snap_step_ops snap_step_config = {
-    .apply = config_apply, .undo = config_undo,
 };
 
 /* ---- deleting a tag ---------------------------------------------- */

@@ -46,6 +46,7 @@ struct snap_act {
     bool past_commit;                   /* set by the commit step as soon as
                                          * it cannot be taken back */
     bool leave_paused;
+    bool saved;                         /* libxl's suspend has returned */
     bool withdrawn;                     /* the suspend request, by libxl */
     bool unclear;                       /* the guest may still suspend */
     bool destroying;                    /* libxl was asked, not yet done */
@@ -76,11 +77,14 @@ int snap_act_worker(struct snap_act *a, struct snap_worker **w);
 /* The QMP connection of this act, opened when there is none. */
 int snap_act_qmp(struct snap_act *a, const char *path, struct snap_qmp **q);
 
+/* The domain of a step (domid, uuid) stands suspended. In save.c. */
+int snap_step_check_stands(struct snap_act *a, const struct snap_step *s);
+
 /* One file a subject. */
 extern const struct snap_step_ops
     snap_step_directory, snap_step_memory_file, snap_step_monitor_hold,
-    snap_step_suspend, snap_step_recheck, snap_step_disks, snap_step_config,
-    snap_step_resume, snap_step_monitor_release, snap_step_seal,
+    snap_step_suspend, snap_step_ready, snap_step_memory, snap_step_recheck,
+    snap_step_disks, snap_step_config, snap_step_resume, snap_step_monitor_release, snap_step_seal,
     snap_step_protect, snap_step_manifest, snap_step_current,
     snap_step_overlay, snap_step_copy, snap_step_pause,
     snap_step_recheck_idle, snap_step_destroy, snap_step_destroyed,

@@ -38,10 +38,11 @@ static struct law
     refused_empty = { .claim = "a refusal has a message and no steps" },
     words_back = { .claim = "a journal's word leads back to the step" };
 
-/* Looking alone; all others leave something behind. */
+/* Looking or waiting alone; all others leave something behind. */
 static bool only_looks(enum snap_step_kind kind)
 {
-    return kind == STEP_RECHECK || kind == STEP_RECHECK_IDLE;
+    return kind == STEP_RECHECK || kind == STEP_RECHECK_IDLE
+           || kind == STEP_MEMORY;
 }
 
 static unsigned count(const struct snap_plan *p, enum snap_step_kind kind)
@@ -139,8 +140,10 @@ static void every_plan(const struct snap_plan *p)
 static struct law
     resume_commits = { .claim = "create: resume, and nothing else, is the "
                                 "commit" },
-    create_order = { .claim = "create: suspend, recheck, "
+    create_order = { .claim = "create: suspend, memory, recheck, "
                               "configuration, disks, resume, in this order" },
+    told_before = { .claim = "create: QEMU is told of the transaction while "
+                             "memory is saved, of just these disks" },
     monitor_around = { .claim = "create: the monitor is held before the "
                                 "suspend and goes on after the resume" },
     sealed = { .claim = "create: the manifest comes after all is synced, "
@@ -235,17 +238,33 @@ static void disks_of_create(const struct snap_plan *p, const struct layout *l)
     hold(&bases_protected, protect == count(p, STEP_PROTECT));
 }
 
+static bool same_args(const struct snap_step *a, const struct snap_step *b)
+{
+    size_t i;
+
+    for (i = 0; i < a->args.len && i < b->args.len; i++)
+        if (strcmp(a->args.data[i], b->args.data[i])) return false;
+    return a->args.len == b->args.len;
+}
+
 static void order_of_create(const struct snap_plan *p, const struct world *w)
 {
     size_t suspend = at(p, STEP_SUSPEND), recheck = at(p, STEP_RECHECK);
+    size_t ready = at(p, STEP_READY), memory = at(p, STEP_MEMORY);
     size_t resume = at(p, STEP_RESUME), seal = at(p, STEP_SEAL);
     size_t manifest = at(p, STEP_MANIFEST), i;
 
     hold(&resume_commits, p->steps[p->commit].kind == STEP_RESUME
          && resume == p->commit && count(p, STEP_DESTROY) == 0);
-    hold(&create_order, suspend < recheck && recheck < resume
+    hold(&create_order, suspend < memory && memory < recheck
+         && recheck < resume
          && resume < p->len && at(p, STEP_DIRECTORY) < suspend
          && at(p, STEP_MEMORY_FILE) < suspend);
+    hold(&told_before, count(p, STEP_READY) == count(p, STEP_DISKS)
+         && (!count(p, STEP_DISKS)
+             || (ready > suspend && ready < memory
+                 && same_args(&p->steps[ready],
+                              &p->steps[at(p, STEP_DISKS)]))));
     for (i = 0; i < p->len; i++) {
         enum snap_step_kind k = p->steps[i].kind;
 
@@ -334,6 +353,7 @@ static void test_create(void)
             "create: what should be planned is, of %u", tried);
     claim(&resume_commits);
     claim(&create_order);
+    claim(&told_before);
     claim(&monitor_around);
     claim(&sealed);
     claim(&one_transaction);

@@ -33,6 +33,7 @@ static void test_words_stay(void)
     } rows[] = {
         { STEP_DIRECTORY, "directory" }, { STEP_MEMORY_FILE, "memory-file" },
         { STEP_MONITOR_HOLD, "monitor-hold" }, { STEP_SUSPEND, "suspend" },
+        { STEP_READY, "ready" }, { STEP_MEMORY, "memory" },
         { STEP_RECHECK, "recheck" }, { STEP_DISKS, "disks" },
         { STEP_CONFIG, "config" }, { STEP_RESUME, "resume" },
         { STEP_MONITOR_RELEASE, "monitor-release" }, { STEP_SEAL, "seal" },
