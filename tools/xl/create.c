@@ -26,7 +26,7 @@ struct create {
     char *domain, *name, *directory, *domain_dir, *parent, *current, *stock;
     struct xl_overlay overlay;
     libxl_snapshot_create_params p;
-    bool made_domain_dir;
+    char *made;                 /* the highest directory that was */
 };
 
 static void create_dispose(struct create *c)
@@ -38,6 +38,7 @@ static void create_dispose(struct create *c)
     free(c->name);
     free(c->directory);
     free(c->domain_dir);
+    free(c->made);
     free(c->parent);
     free(c->current);
     free(c->stock);
@@ -273,7 +274,7 @@ static int make_domain_dir(struct create *c)
     int status = 0;
 
     if (c->p.dry_run) return 0;
-    if (xl_store_make_domain_dir(&sc, c->domain_dir, &c->made_domain_dir))
+    if (xl_store_make_domain_dir(&sc, c->domain_dir, &c->made))
         status = xl_fail(c->rq, XL_REFUSED, NULL, "%s", sc.message);
     snap_ctx_dispose(&sc);
     return status;
@@ -363,8 +364,7 @@ static int create_domain(struct create *c)
     rc = libxl_snapshot_create(s.ctx, &c->p, &result);
     if (rc) {
         status = xl_session_failed(&s, rc);
-        /* A directory with something in it stays. */
-        if (c->made_domain_dir) rmdir(c->domain_dir);
+        xl_store_unmake_domain_dir(c->domain_dir, c->made);
     }
     xl_session_close(&s);
     if (!rc && xl_given(c->rq, OPT_JSON))

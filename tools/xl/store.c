@@ -304,13 +304,39 @@ int xl_store_list_all(struct snap_ctx *sc, const char *store,
     return rc;
 }
 
-int xl_store_make_domain_dir(struct snap_ctx *sc, const char *domain_dir,
-                             bool *made)
+/* The highest directory above and with path that is not there; NULL: all
+ * are. */
+static char *highest_missing(const char *path)
 {
+    char *at = snap_strdup(path), *found = NULL;
     struct stat st;
+    char *slash;
 
-    *made = lstat(domain_dir, &st) && errno == ENOENT;
+    while (*at && lstat(at, &st) && errno == ENOENT) {
+        free(found);
+        found = snap_strdup(at);
+        slash = strrchr(at, '/');
+        if (!slash) break;
+        *slash = '\0';
+    }
+    free(at);
+    return found;
+}
+
+int xl_store_make_domain_dir(struct snap_ctx *sc, const char *domain_dir,
+                             char **made)
+{
+    *made = highest_missing(domain_dir);
     return snap_fs_make_dir(sc, domain_dir);
+}
+
+void xl_store_unmake_domain_dir(const char *domain_dir, const char *made)
+{
+    AUTO_FREE char *at = snap_strdup(domain_dir);
+
+    /* A directory with something in it stays, and so do those above it. */
+    while (made && strlen(at) >= strlen(made) && !rmdir(at))
+        *strrchr(at, '/') = '\0';
 }
 
 /* ---- finding a snapshot ---------------------------------------------- */

@@ -61,10 +61,12 @@ int xl_store_domains(struct snap_ctx *sc, const char *store,
 /* The snapshots of every domain in the store. */
 int xl_store_list_all(struct snap_ctx *sc, const char *store,
                       struct xl_entries *out);
-/* Make a domain's directory, where the library keeps its hint. *made: it was
- * not there; rmdir it if nothing came of the command. */
+/* Make a domain's directory, where the library keeps its hint, and the store
+ * above it. *made (malloc'd): the highest directory that was not there, NULL
+ * when all were. If nothing came of the command, unmake removes them again. */
 int xl_store_make_domain_dir(struct snap_ctx *sc, const char *domain_dir,
-                             bool *made);
+                             char **made);
+void xl_store_unmake_domain_dir(const char *domain_dir, const char *made);
 
 /*
  * What the user calls SNAPSHOT: a name in the domain's directory, or a path

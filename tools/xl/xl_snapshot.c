@@ -192,7 +192,7 @@ struct revert {
     struct others others;
     struct xl_overlay overlay;
     libxl_snapshot_revert_params p;
-    bool made_domain_dir;
+    char *made;                 /* the highest directory that was */
 };
 
 static void revert_dispose(struct revert *v)
@@ -204,6 +204,7 @@ static void revert_dispose(struct revert *v)
     free(v->stock);
     free(v->retry);
     free(v->domain_dir);
+    free(v->made);
     others_dispose(&v->others);
     libxl_snapshot_set_dispose(&v->set);
     xl_overlay_dispose(&v->overlay);
@@ -234,7 +235,7 @@ static int revert_domain_dir(struct revert *v)
 
     v->domain_dir = xl_store_domain_dir(v->rq->store, v->domain);
     if (xl_given(v->rq, OPT_DRY_RUN)) return 0;
-    if (xl_store_make_domain_dir(&sc, v->domain_dir, &v->made_domain_dir))
+    if (xl_store_make_domain_dir(&sc, v->domain_dir, &v->made))
         status = xl_fail(v->rq, XL_REFUSED, NULL, "%s", sc.message);
     snap_ctx_dispose(&sc);
     return status;
@@ -307,7 +308,7 @@ static int revert_domain(struct revert *v)
     rc = libxl_snapshot_revert(s.ctx, &v->p, &result);
     if (rc) {
         status = xl_session_failed(&s, rc);
-        if (v->made_domain_dir) rmdir(v->domain_dir);
+        xl_store_unmake_domain_dir(v->domain_dir, v->made);
     }
     xl_session_close(&s);
     if (!rc) print_reverted(v, &result);

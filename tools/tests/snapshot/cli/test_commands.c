@@ -221,6 +221,7 @@ static void create_parent(void)
 static void create_ends(void)
 {
     AUTO_FREE char *web = snap_printf("%s/web", store);
+    AUTO_FREE char *new = in_dir("new"), *below = in_dir("new/a/store");
 
     rmdir(web);
     run("refuse", "snapshot-create", "-n", "s1", "web");
@@ -228,6 +229,13 @@ static void create_ends(void)
     is_str(out, "", "with nothing on standard output");
     is_str(err, "Error: it is\\x0araining\n", "and the reason in one line");
     ok(access(web, F_OK), "a refusal leaves no directory behind");
+    run("refuse", "snapshot-create", "--store", below, "-n", "s1", "web");
+    is_int(status, 1, "refused with a store that is not there, either");
+    ok(access(new, F_OK), "nor any of a new store");
+    mkdir(new, 0700);
+    run("refuse", "snapshot-create", "--store", below, "-n", "s1", "web");
+    ok(!access(new, F_OK), "what was there before stays");
+    rmdir(new);
     run("undone", "snapshot-create", "-n", "s1", "web");
     is_int(status, 3, "undone is 3");
     like(err, "are as before", "and says so");
