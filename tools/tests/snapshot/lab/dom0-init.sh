@@ -81,6 +81,9 @@ start_xen() {
 
     mkdir -p /run/xen /run/xenstored /var/lib/xen /var/lib/xenstored \
         /var/log/xen/console /run/lock /var/lock
+    # Snapshots go there. An overlay in memory has to clear what is allocated
+    # in it; as a file system of its own it says that it is one of memory.
+    mount -t tmpfs -o mode=755 tmpfs /var/lib/xen
     rm -rf /var/lib/xenstored/*
     [ -e /etc/xen/xl.conf ] || : > /etc/xen/xl.conf
     $bin/oxenstored --pid-file /run/xen/xenstored.pid || die "no oxenstored"
