@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-only */
 /*
  * The QMP client: lines, ids, events, deadlines (libxl_qmp_open.c connects).
- * It knows nothing about disks (libxl_qmp_block.c does) and nothing about locks
- * of libxl's own monitor socket (who opens the path does).  For facts and the
- * disk steps.
+ * It knows nothing about disks (libxl_qmp_block.c does) and nothing about
+ * locks of libxl's own monitor socket (who opens the path does).  For facts
+ * and the disk steps.
  *
  * The socket is non-blocking, every wait is a poll() with a monotonic
  * deadline.  Whatever makes the state of the conversation unknown (a timeout,
@@ -53,22 +53,25 @@ static int die_errno(struct snap_qmp *q, int errnoval)
 
 static int die_closed(struct snap_qmp *q)
 {
-    return snap_qmp_conn_die(q, snap_fail(q->sc, ERROR_FAIL, "QEMU at '%s' closed the "
-                            "connection instead of answering %s; see its log "
-                            "in /var/log/xen", q->path, q->doing));
+    snap_fail(q->sc, ERROR_FAIL, "QEMU at '%s' closed the connection instead "
+              "of answering %s; see its log in /var/log/xen", q->path,
+              q->doing);
+    return snap_qmp_conn_die(q, ERROR_FAIL);
 }
 
 int snap_qmp_conn_not_qmp(struct snap_qmp *q, const char *why)
 {
-    return snap_qmp_conn_die(q, snap_fail(q->sc, ERROR_INVAL, "QEMU at '%s', waiting for "
-                            "%s: %s", q->path, q->doing, why));
+    snap_fail(q->sc, ERROR_INVAL, "QEMU at '%s', waiting for %s: %s", q->path,
+              q->doing, why);
+    return snap_qmp_conn_die(q, ERROR_INVAL);
 }
 
 static int die_late(struct snap_qmp *q, int timeout_ms)
 {
-    return snap_qmp_conn_die(q, snap_fail(q->sc, ERROR_TIMEDOUT, "QEMU at '%s' did not "
-                            "answer %s within %d.%d s", q->path, q->doing,
-                            timeout_ms / 1000, timeout_ms % 1000 / 100));
+    snap_fail(q->sc, ERROR_TIMEDOUT, "QEMU at '%s' did not answer %s within "
+              "%d.%d s", q->path, q->doing, timeout_ms / 1000,
+              timeout_ms % 1000 / 100);
+    return snap_qmp_conn_die(q, ERROR_TIMEDOUT);
 }
 
 int64_t snap_qmp_conn_deadline(int timeout_ms)
@@ -325,7 +328,8 @@ int snap_qmp_poll_event(struct snap_qmp *q, const char *event, int timeout_ms,
         rc = snap_qmp_conn_next(q, deadline_ms, &message, &bytes);
         if (rc) return rc;
         if (snap_qmp_conn_event(q, message, bytes)) continue;
-        rc = snap_qmp_conn_is_answer(message) ? 0 : snap_qmp_conn_not_qmp(q, "this is not QMP");
+        rc = snap_qmp_conn_is_answer(message) ? 0
+             : snap_qmp_conn_not_qmp(q, "this is not QMP");
         snap_json_free(message);
         if (rc) return rc;
     }

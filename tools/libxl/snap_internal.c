@@ -93,6 +93,15 @@ int snap_within(struct snap_ctx *sc, int rc, const char *fmt, ...)
     return rc;
 }
 
+void snap_lap(struct snap_ctx *sc, int64_t *since_ms, const char *what)
+{
+    int64_t now = snap_now_ms();
+
+    snap_log(sc, SNAP_LOG_DEBUG, "%s, %lld ms", what,
+             (long long)(now - *since_ms));
+    *since_ms = now;
+}
+
 void snap_clear(struct snap_ctx *sc)
 {
     if (!sc) return;

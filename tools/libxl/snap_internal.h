@@ -66,6 +66,9 @@ int snap_within(struct snap_ctx *sc, int rc, const char *fmt, ...)
 void snap_clear(struct snap_ctx *sc);
 void snap_log(struct snap_ctx *sc, enum snap_log_level level,
               const char *fmt, ...) SNAP_PRINTF(3, 4);
+/* For those who ask with -v -v: "WHAT, N ms" since *since_ms, which is set to
+ * now. */
+void snap_lap(struct snap_ctx *sc, int64_t *since_ms, const char *what);
 void snap_report_progress(struct snap_ctx *sc, const char *what,
                           uint64_t done_bytes, uint64_t total_bytes,
                           bool finished);

@@ -351,16 +351,6 @@ static int other_processes(struct snap_ctx *sc, struct snap_facts *f)
 
 /* ---- all of it --------------------------------------------------- */
 
-/* How long each part took, for those who ask with -v -v. */
-static void lap(struct snap_ctx *sc, int64_t *since_ms, const char *what)
-{
-    int64_t now = snap_now_ms();
-
-    snap_log(sc, SNAP_LOG_DEBUG, "facts: %s, %lld ms", what,
-             (long long)(now - *since_ms));
-    *since_ms = now;
-}
-
 int snap_facts_read(struct snap_ctx *sc, struct snap_xen *x,
                     struct snap_worker *w, uint32_t domid,
                     struct snap_facts *out, struct snap_qmp **qmp)
@@ -377,23 +367,31 @@ int snap_facts_read(struct snap_ctx *sc, struct snap_xen *x,
     if (rc) return rc;
     /* That refuses it; and libxl cannot say more of one that is dying. */
     if (domid == 0 || out->dom.dying) return 0;
-    lap(sc, &since_ms, "domain and host");
+    snap_lap(sc, &since_ms, "facts: domain and host");
     rc = read_config(sc, w, domid, out);
     if (rc) return rc;
-    lap(sc, &since_ms, "configuration");
+    snap_lap(sc, &since_ms, "facts: configuration");
     out->stubdom = libxl_get_stubdom_id(x->ctx, domid);
     rc = read_disks(x, out);
     if (rc) return rc;
     identify_images(sc, out);
-    lap(sc, &since_ms, "xenstore and images");
+    snap_lap(sc, &since_ms, "facts: xenstore and images");
     read_qemu(sc, x, out, qmp);
-    lap(sc, &since_ms, "QEMU");
+    snap_lap(sc, &since_ms, "facts: QEMU");
     rc = snap_monitor_find(sc, domid, &out->monitor);
     if (rc) return rc;
-    lap(sc, &since_ms, "monitor");
-    rc = other_domains(sc, x, out);
-    if (!rc) rc = other_processes(sc, out);
-    lap(sc, &since_ms, "who else");
+    snap_lap(sc, &since_ms, "facts: monitor");
+    return 0;
+}
+
+int snap_facts_read_users(struct snap_ctx *sc, struct snap_xen *x,
+                          struct snap_facts *f)
+{
+    int64_t since_ms = snap_now_ms();
+    int rc = other_domains(sc, x, f);
+
+    if (!rc) rc = other_processes(sc, f);
+    snap_lap(sc, &since_ms, "facts: who else");
     return rc;
 }
 
@@ -500,8 +498,8 @@ int snap_facts_recheck(struct snap_ctx *sc, struct snap_xen *x,
     snap_dominfo_dispose(&dom);
     if (!rc) rc = recheck_vbds(sc, x, f);
     if (!rc) rc = recheck_config(sc, w, f);
-    lap(sc, &since_ms, "again: domain, disks, configuration");
+    snap_lap(sc, &since_ms, "facts: again: domain, disks, configuration");
     if (!rc) rc = recheck_users(sc, f);
-    lap(sc, &since_ms, "again: who else");
+    snap_lap(sc, &since_ms, "facts: again: who else");
     return rc;
 }

@@ -23,6 +23,12 @@ int snap_facts_read(struct snap_ctx *sc, struct snap_xen *x,
                     struct snap_worker *w, uint32_t domid,
                     struct snap_facts *out, struct snap_qmp **qmp);
 
+/* Who else has the images that QEMU serves, or has them below its own:
+ * disks[].users. Apart because it costs a look at every process, and a revert
+ * looks at other images. */
+int snap_facts_read_users(struct snap_ctx *sc, struct snap_xen *x,
+                          struct snap_facts *f);
+
 /*
  * Look again at what may have changed under us: same domain, same vbds and
  * params, same stored configuration, nobody new on the images; and, apart

@@ -36,6 +36,7 @@ static int resume(struct snap_ctx *sc, struct snap_xen *x, uint32_t domid)
     if (rc) return rc;
     rc = snap_worker_call(w, SNAP_WORKER_RESUME, domid, 0, NULL, 0,
                           RESUME_TIMEOUT_MS, "resuming the domain", NULL);
+    snap_log(sc, SNAP_LOG_DEBUG, "rescue: resuming it came to %d", rc);
     if (rc) return rc;
     for (tries = 0; tries < 100; tries++) {
         bool still;
@@ -87,11 +88,16 @@ int snap_rescue(struct snap_ctx *sc, struct snap_xen *x, uint32_t domid,
     int rc = 0;
 
     *resumed = false;
+    snap_log(sc, SNAP_LOG_DEBUG, "rescue: the domain %s, at most %d ms",
+             standing < 0 ? "is gone" : standing ? "stands" : "runs",
+             wait_ms);
     if (standing < 0) return 0;
     if (!standing) {
         rc = snap_xen_withdraw_suspend(x, domid);
         if (rc < 0) return rc;
         withdrawn = rc == 0;
+        snap_log(sc, SNAP_LOG_DEBUG, "rescue: the request was %s",
+                 withdrawn ? "withdrawn" : "not there any more");
     }
     /* The guest may have answered just before; and one that answered will
      * suspend in its own time. */

@@ -60,6 +60,7 @@ int libxl_snapshot_check(libxl_snapshot_ctx *ctx, uint32_t domid,
     rc = snap_xen_open(ctx, &x);
     if (!rc) rc = snap_worker_start(ctx, -1, &w);
     if (!rc) rc = snap_facts_read(ctx, x, w, domid, &f, NULL);
+    if (!rc) rc = snap_facts_read_users(ctx, x, &f);
     if (rc) goto out;
     report->domid = domid;
     report->name = snap_strdup(f.dom.name);

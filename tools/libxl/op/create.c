@@ -272,6 +272,7 @@ static int create(struct create *c, libxl_snapshot_result *result)
     if (!rc) rc = snap_worker_start(c->sc, -1, &w);
     if (!rc) rc = snap_facts_read(c->sc, c->xen, w, c->p->domid, &c->facts,
                                   &c->qmp);
+    if (!rc) rc = snap_facts_read_users(c->sc, c->xen, &c->facts);
     if (rc) return rc;
     make_request(c);
     c->choices = snap_zalloc((c->facts.ndisks + 1) * sizeof(*c->choices));

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-only */
-/* What the two files of snapshot-revert share. */
+/* What the files of snapshot-revert share. */
 #ifndef SNAP_OP_REVERT_H
 #define SNAP_OP_REVERT_H
 
@@ -33,6 +33,19 @@ int snap_revert_gather(struct snap_revert *r);
 /* What is checked of the world once the plan is known: paths that must be
  * free, space, bridges, scripts. */
 int snap_revert_check_world(struct snap_revert *r);
+
+/* Parts of gathering. In revert_source.c: */
+int snap_revert_read_memory(struct snap_revert *r);
+int snap_revert_complete_set(struct snap_revert *r);
+int snap_revert_merge_config(struct snap_revert *r);
+const struct snap_domconfig_disk *
+snap_revert_config_disk(const struct snap_revert *r, const char *vdev);
+/* In revert_images.c: */
+void snap_revert_find_frozen(struct snap_revert *r,
+                             struct snap_revert_disk *d);
+int snap_revert_find_users(struct snap_revert *r);
+void snap_revert_judge(struct snap_revert *r);
+
 void snap_revert_dispose(struct snap_revert *r);
 
 #endif

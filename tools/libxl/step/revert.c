@@ -351,6 +351,7 @@ static int run_restore(struct snap_act *a, const struct snap_step *s,
         .new_session = true,
     };
     struct snap_run_result r = { 0 };
+    int64_t began_ms = snap_now_ms();
     int rc;
 
     rc = snap_run(a->sc, argv, &opts, &r);
@@ -363,6 +364,8 @@ static int run_restore(struct snap_act *a, const struct snap_step *s,
                        r.err && *r.err ? r.err : "no reason given",
                        snap_step_get(s, "domain"));
     snap_run_result_dispose(&r);
+    snap_log(a->sc, SNAP_LOG_DEBUG, "build: xl restore ran for %lld ms",
+             (long long)(snap_now_ms() - began_ms));
     return rc;
 }
 

@@ -1,0 +1,235 @@
+/* SPDX-License-Identifier: LGPL-2.1-only */
+/*
+ * What a snapshot says: its memory image, the configuration in it, a user's
+ * own, and the set of disks completed from both.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <libgen.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "host/run.h"
+#include "op/revert.h"
+
+#define XL_TIMEOUT_MS 60000
+
+/* ---- the memory image -------------------------------------------- */
+
+static int open_memory(struct snap_revert *r)
+{
+    const struct snap_manifest *m = &r->p->set->manifest;
+    struct stat st;
+
+    if (!m->memory_path)
+        return snap_fail(r->sc, ERROR_INVAL, "the snapshot has no memory "
+                         "image, and reverting disks alone is not supported "
+                         "yet");
+    r->f.memory_path = m->memory_path[0] == '/' || !r->p->set->directory
+        ? snap_strdup(m->memory_path)
+        : snap_printf("%s/%s", r->p->set->directory, m->memory_path);
+    r->memory_fd = open(r->f.memory_path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    if (r->memory_fd < 0 || fstat(r->memory_fd, &st))
+        return snap_fail_errno(r->sc, errno, "cannot open the memory image "
+                               "'%s'", r->f.memory_path);
+    if (!S_ISREG(st.st_mode))
+        return snap_fail(r->sc, ERROR_INVAL, "the memory image '%s' is not a "
+                         "regular file", r->f.memory_path);
+    return 0;
+}
+
+/* The stream's kind of guest against the configuration's: `xl restore` finds
+ * out only after the old domain is gone. */
+static int check_kind(struct snap_revert *r)
+{
+    const char *type = r->config.type ? r->config.type : "?";
+    bool hvm = !strcmp(type, "hvm");
+
+    if (r->image.hvm == (strcmp(type, "pv") != 0)
+        && r->image.has_emulator == hvm)
+        return 0;
+    return snap_fail(r->sc, ERROR_INVAL, "the memory image '%s' is not one "
+                     "of a %s guest, as its configuration says: it is not "
+                     "whole", r->f.memory_path, type);
+}
+
+int snap_revert_read_memory(struct snap_revert *r)
+{
+    const struct snap_manifest *m = &r->p->set->manifest;
+    int rc = open_memory(r);
+
+    if (!rc) rc = snap_memimage_read(r->sc, r->memory_fd, r->f.memory_path,
+                                     &r->image);
+    if (rc) return rc;
+    if (m->memory_size_bytes && m->memory_size_bytes != r->image.size_bytes)
+        return snap_fail(r->sc, ERROR_INVAL, "the memory image '%s' has %llu "
+                         "bytes, the manifest says %llu: it is not the one "
+                         "that was made", r->f.memory_path,
+                         (unsigned long long)r->image.size_bytes,
+                         (unsigned long long)m->memory_size_bytes);
+    if (m->memory_head_sha256
+        && strcmp(m->memory_head_sha256, r->image.head_sha256))
+        return snap_fail(r->sc, ERROR_INVAL, "the head of the memory image "
+                         "'%s' was changed since the snapshot (checksum)",
+                         r->f.memory_path);
+    rc = snap_json_parse(r->sc, "the memory image's configuration",
+                         r->image.config, strlen(r->image.config), &r->tree);
+    if (!rc) rc = snap_domconfig_read(r->sc, r->tree, &r->config);
+    if (rc) return rc;
+    rc = check_kind(r);
+    if (rc) return rc;
+    r->f.memory_pages = r->image.pages;
+    r->f.xen_major = r->image.xen_major;
+    r->f.xen_minor = r->image.xen_minor;
+    r->f.config = &r->config;
+    return 0;
+}
+
+/* ---- the user's xl.cfg ------------------------------------------- */
+
+/* `xl -N create FILE` parses it and prints JSON; nothing is created. */
+static int read_user_config(struct snap_revert *r, struct snap_json **out)
+{
+    const char *argv[] = {
+        r->p->stock_xl, "-N", "create", r->p->domain_config, NULL,
+    };
+    AUTO_FREE char *text = NULL;
+    const char *json;
+    int rc;
+
+    if (access(r->p->domain_config, R_OK))
+        return snap_fail_errno(r->sc, errno, "cannot be read");
+    rc = snap_run_ok(r->sc, argv, XL_TIMEOUT_MS, &text);
+    if (rc) return rc;
+    json = strchr(text, '{');
+    if (!json || strchr(text, '(') == text)
+        return snap_fail(r->sc, ERROR_INVAL, "xl did not print it as JSON: "
+                         "set output_format=\"json\" in "
+                         "/etc/xen/xl.conf");
+    return snap_json_parse(r->sc, "what xl made of it", json, strlen(json),
+                           out);
+}
+
+int snap_revert_merge_config(struct snap_revert *r)
+{
+    AUTO_JSON struct snap_json *user = NULL;
+    struct snap_strings vdevs = { 0 };
+    size_t i;
+    int rc;
+
+    if (!r->p->domain_config) return 0;
+    rc = read_user_config(r, &user);
+    for (i = 0; i < r->set.ndisks; i++)
+        snap_strings_add(&vdevs, r->set.disks[i].vdev);
+    if (!rc)
+        rc = snap_domconfig_merge(r->sc, r->tree, user, r->p->domain_name,
+                                  &vdevs);
+    if (rc) rc = snap_within(r->sc, rc, "configuration '%s'",
+                             r->p->domain_config);
+    snap_strings_dispose(&vdevs);
+    if (rc) return rc;
+    /* What it names now is what counts from here on. */
+    snap_domconfig_dispose(&r->config);
+    return snap_domconfig_read(r->sc, r->tree, &r->config);
+}
+
+/* ---- the set of disks -------------------------------------------- */
+
+const struct snap_domconfig_disk *
+snap_revert_config_disk(const struct snap_revert *r, const char *vdev)
+{
+    size_t i;
+
+    for (i = 0; i < r->config.ndisks; i++)
+        if (!strcmp(r->config.disks[i].vdev, vdev))
+            return &r->config.disks[i];
+    return NULL;
+}
+
+/* A hand-written set may lack what the memory image's configuration has. */
+static int complete_disk(struct snap_revert *r, struct snap_manifest_disk *d,
+                         const struct snap_manifest_disk *from)
+{
+    const struct snap_domconfig_disk *c = snap_revert_config_disk(r,
+                                                                  from->vdev);
+
+    if (!c || c->cdrom)
+        return snap_fail(r->sc, ERROR_INVAL, "disk '%s' of the snapshot is "
+                         "not in the memory image's configuration",
+                         from->vdev);
+    d->vdev = snap_strdup(from->vdev);
+    d->type = from->type;
+    d->image = snap_strdup(from->image ? from->image : c->path);
+    d->format = snap_strdup(from->format ? from->format
+                            : c->format ? c->format : "raw");
+    d->overlay = snap_strdup(from->overlay);
+    d->tag = snap_strdup(from->tag ? from->tag : r->p->set->manifest.name);
+    d->tag_id = snap_strdup(from->tag_id);
+    d->size_bytes = from->size_bytes;
+    d->mtime_ns = from->mtime_ns;
+    if (!d->image)
+        return snap_fail(r->sc, ERROR_INVAL, "disk '%s': no image is named, "
+                         "neither in the set nor in the memory image",
+                         d->vdev);
+    if (d->type == SNAP_DISK_INTERNAL && !d->tag)
+        return snap_fail(r->sc, ERROR_INVAL, "disk '%s': no tag is named; "
+                         "give name= in the set", d->vdev);
+    return 0;
+}
+
+/* A hand-written set over a memory image of ours: there an external disk
+ * stands read-only, as its frozen base, so only the manifest beside it tells
+ * that the guest could write it. */
+static int forgotten_disks(struct snap_revert *r)
+{
+    struct snap_ctx quiet = SNAP_CTX_INIT;
+    AUTO_FREE char *copy = NULL;
+    libxl_snapshot_set beside;
+    size_t i, k;
+
+    if (r->p->set->directory) return 0;
+    copy = snap_strdup(r->f.memory_path);
+    if (!libxl_snapshot_load(&quiet, dirname(copy), &beside)) {
+        for (i = 0; i < beside.manifest.ndisks; i++) {
+            const char *vdev = beside.manifest.disks[i].vdev;
+
+            for (k = 0; k < r->set.ndisks; k++)
+                if (!strcmp(r->set.disks[k].vdev, vdev)) break;
+            if (k == r->set.ndisks
+                && !snap_strings_have(&r->f.excluded, vdev))
+                snap_strings_add(&r->f.excluded, vdev);
+        }
+    }
+    libxl_snapshot_set_dispose(&beside);
+    snap_ctx_dispose(&quiet);
+    return 0;
+}
+
+int snap_revert_complete_set(struct snap_revert *r)
+{
+    const struct snap_manifest *from = &r->p->set->manifest;
+    size_t i, k;
+    int rc = 0;
+
+    r->set.name = snap_strdup(from->name);
+    r->set.qemu_version = snap_strdup(from->qemu_version);
+    r->set.domain_name = snap_strdup(from->domain_name
+                                     ? from->domain_name : r->config.name);
+    for (i = 0; !rc && i < from->ndisks; i++)
+        rc = complete_disk(r, snap_manifest_add_disk(&r->set),
+                           &from->disks[i]);
+    if (rc) return rc;
+    for (i = 0; i < r->config.ndisks; i++) {
+        const struct snap_domconfig_disk *c = &r->config.disks[i];
+
+        if (c->cdrom || !c->readwrite || !c->path || !*c->path) continue;
+        for (k = 0; k < r->set.ndisks; k++)
+            if (!strcmp(r->set.disks[k].vdev, c->vdev)) break;
+        if (k == r->set.ndisks)
+            snap_strings_add(&r->f.excluded, c->vdev);
+    }
+    rc = forgotten_disks(r);
+    if (rc) return rc;
+    r->f.set = &r->set;
+    return 0;
+}
