@@ -6,22 +6,25 @@
 # its script before it, the plan at the end.  Runs on the build machine, for
 # `make check-lab`.  NAMEs (t10, t26-hvm) choose some of the scripts.
 #
-# SRC      the top of the source tree (default: where this file is)
-# BUILD    where it was built (default: SRC)
-# LAB_DIR  the lab (default: BUILD/lab); prepared if it is not
-# LAB_BIN  the directory with the xl that is tested (default: BUILD)
+# SRC       the top of the source tree (default: where this file is)
+# BUILD     where it was built (default: SRC)
+# LAB_DIR   the lab (default: BUILD/lab); prepared if it is not
+# LAB_BIN   the directory with the xl that is tested (default: BUILD)
+# LAB_JOBS  how many run at a time (default: 2, or 1 on one processor); what a
+#           script says is printed when it has ended
 #
 # A script that dies counts as a failure, and the end of the console is
-# shown.  A line `# lab-skip: REASON` in one leaves it out, and says so.  A
-# line `# lab: OPTIONS` in a script gives options to run.sh, such
-# as --keep-disk; a script that cuts dom0's power is then started again, in
-# the next boot, until it ends otherwise: its claims of all boots count.
+# shown; what it left stays in LAB_DIR/failed.  A line `# lab-skip: REASON` in one leaves it out, and says so.  A
+# line `# lab: OPTIONS` in a script gives options to run.sh, such as
+# --keep-disk; a script that cuts dom0's power is then started again, in the
+# next boot, until it ends otherwise: its claims of all boots count.  Those
+# that take long should start early: a line `# lab-first` says which.
 
 set -uo pipefail
 
-SECONDS_EACH=900                # for one boot
+SECONDS_EACH=1200               # for one boot
 BOOTS=8                         # for one script
-BUDGET=$((17 * 60))             # what all together should take
+BUDGET=$((25 * 60))             # what all together should take
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 SRC=${SRC:-$(cd "$here/../../../.." && pwd)}
@@ -30,10 +33,18 @@ export LAB_DIR=${LAB_DIR:-$BUILD/lab}
 LAB_BIN=${LAB_BIN:-$BUILD}
 count=0
 bin=
+work=                           # a directory a script: its boots, its words
+declare -A running              # process to name
 
 # shellcheck disable=SC2317 # the trap calls it
 leave() {
-    [ -z "$bin" ] || rm -rf "$bin"
+    local pid
+
+    for pid in "${!running[@]}"; do
+        kill "$pid" 2>/dev/null
+        wait "$pid" 2>/dev/null
+    done
+    [ -z "$bin" ] || rm -rf "$bin" "$work"
 }
 trap leave EXIT
 trap 'exit 130' INT
@@ -49,12 +60,13 @@ failure() {
     echo "not ok $count - $*"
 }
 
-# merge NAME: pass a script's TAP on under our numbers; what it came to goes
-# into $tally: claims, failed ones, planned ones, bailed out or not.
+# merge NAME: pass a script's TAP on under our numbers; leaves what it came to
+# in $claims, $failed, $planned and $bailed.
 merge() {
-    local line claims=0 failed=0 planned='' bailed=0
+    local line
     local re='^(not )?ok( [0-9]+)?( -)? ?(.*)$'
 
+    claims=0 failed=0 planned=none bailed=0
     while IFS= read -r line; do
         if [[ $line =~ $re ]]; then
             claims=$((claims + 1))
@@ -75,70 +87,111 @@ merge() {
             echo "# ${line#\# }"
         fi
     done
-    echo "$claims $failed ${planned:-none} $bailed" > "$tally"
+    count=$((count + claims))
 }
 
-# console_tail: what the host said last.
+# ---- in the background: one script ----------------------------------------
+
+# boots NAME SCRIPT: every boot it wants, its words in $work/NAME; the status
+# of the last and the seconds of all in `ended`.
+boots() {
+    local keep=$work/$1 start=$SECONDS options=() boot status
+
+    read -ra options <<< "$(sed -n 's/^# lab: //p' "$2" | head -n 1)"
+    for ((boot = 1; boot <= BOOTS; boot++)); do
+        LAB_KEEP=$keep LAB_BIN=$bin bash "$here/run.sh" \
+            --timeout "$SECONDS_EACH" ${options[@]+"${options[@]}"} \
+            -- "${2##*/}" >> "$keep/tap" 2>> "$keep/errors" &
+        trap 'kill $!; wait $!; exit 143' TERM
+        wait $!
+        status=$?
+        [ $status -eq 100 ] || break
+    done
+    echo "$status $((SECONDS - start))" > "$keep/ended"
+}
+
+# ---- when it has ended ----------------------------------------------------
+
+# console_tail NAME: what its host said last.
 console_tail() {
-    local log=$LAB_DIR/last/console.log
+    local log=$work/$1/last/console.log
 
     [ -s "$log" ] || return
     echo "the console ends with:"
     tail -n 30 "$log" | tr -d '\r'
 }
 
-# boot_once NAME SCRIPT: one boot; returns the status of run.sh.
-boot_once() {
-    local options=()
-
-    read -ra options <<< "$(sed -n 's/^# lab: //p' "$2" | head -n 1)"
-    LAB_BIN=$bin bash "$here/run.sh" --timeout "$SECONDS_EACH" \
-        ${options[@]+"${options[@]}"} -- "${2##*/}" 2> "$errors" |
-        merge "$1"
-    return "${PIPESTATUS[0]}"
+# why_not STATUS: why a script that ended so did not run to its end, if so.
+why_not() {
+    case $1 in
+    124) echo "out of time after $SECONDS_EACH s" ;;
+    125) echo "the lab itself failed" ;;
+    100) echo "the power was cut $BOOTS times" ;;
+    *)
+        if [ "$bailed" -ne 0 ]; then
+            echo "it gave up"
+        elif [ "$planned" = none ]; then
+            echo "it died without a plan"
+        elif [ "$planned" -ne "$claims" ]; then
+            echo "it planned $planned claims and made $claims"
+        elif [ "$1" -ne 0 ] && [ "$failed" -eq 0 ]; then
+            echo "it ended with status $1"
+        fi
+        ;;
+    esac
 }
 
-# run_script SCRIPT: every boot it wants, and judge how it ended.
-run_script() {
-    local name=${1##*/} start=$SECONDS boot status
-    local claims failed planned bailed all=0 lost=0 plan=none
+# report NAME: its words, and how it ended.
+report() {
+    local status took why claims failed planned bailed
+
+    read -r status took < "$work/$1/ended" || status=125
+    merge "$1" < "$work/$1/tap"
+    remark < "$work/$1/errors"
+    echo "# $1: $claims claims, $failed failed, ${took:-?} s"
+    why=$(why_not "$status")
+    [ -z "$why" ] || {
+        failure "$1: runs to its end: $why"
+        console_tail "$1" | remark
+    }
+    rm -rf "${LAB_DIR:?}/failed/$1"
+    if [ -n "$why" ] || [ "$failed" -gt 0 ]; then
+        mkdir -p "$LAB_DIR/failed"
+        mv "$work/$1/last" "$LAB_DIR/failed/$1"
+        echo "# $1: see $LAB_DIR/failed/$1"
+    fi
+    rm -rf "${work:?}/$1"
+}
+
+# ---- all of them ----------------------------------------------------------
+
+# start SCRIPT
+start() {
+    local name=${1##*/} why
 
     name=${name%.sh}
     why=$(sed -n 's/^# lab-skip: //p' "$1" | head -n 1)
     if [ -n "$why" ]; then
         count=$((count + 1))
         echo "ok $count - $name # SKIP $why"
-        return 0
+        return
     fi
-    rm -f "$LAB_DIR/disk.raw"
-    for ((boot = 1; boot <= BOOTS; boot++)); do
-        boot_once "$name" "$1"
-        status=$?
-        read -r claims failed planned bailed < "$tally"
-        count=$((count + claims))
-        all=$((all + claims))
-        lost=$((lost + failed))
-        [ "$planned" = none ] || plan=$planned
-        remark < "$errors"
-        [ $status -eq 100 ] || break
-    done
-    rm -f "$LAB_DIR/disk.raw"
-    echo "# $name: $all claims, $lost failed, $((SECONDS - start)) s"
-    why=
-    case $status in
-    124) why="out of time after $SECONDS_EACH s" ;;
-    125) why="the lab itself failed" ;;
-    100) why="the power was cut $BOOTS times" ;;
-    esac
-    [ -n "$why" ] || [ "$bailed" -eq 0 ] || why="it gave up"
-    [ -n "$why" ] || [ "$plan" != none ] || why="it died without a plan"
-    [ -n "$why" ] || [ "$plan" -eq "$all" ] ||
-        why="it planned $plan claims and made $all"
-    [ -n "$why" ] || [ "$status" -eq 0 ] || [ "$lost" -gt 0 ] ||
-        why="it ended with status $status"
-    [ -n "$why" ] || return 0
-    failure "$name: runs to its end: $why"
-    console_tail | remark
+    mkdir "$work/$name"
+    : > "$work/$name/tap"
+    : > "$work/$name/errors"
+    boots "$name" "$1" &
+    running[$!]=$name
+    echo "# $name: started"
+}
+
+# finish_one: wait until one has ended, report it.
+finish_one() {
+    local pid name
+
+    wait -n -p pid "${!running[@]}"
+    name=${running[$pid]}
+    unset "running[$pid]"
+    report "$name"
 }
 
 chosen() {
@@ -154,8 +207,8 @@ chosen() {
 }
 
 bin=$(mktemp -d) || exit 1
-tally=$bin/.tally
-errors=$bin/.errors
+{ mkdir -p "$LAB_DIR" && work=$(mktemp -d "$LAB_DIR/work.XXXXXX"); } || exit 1
+errors=$work/errors
 if ! bash "$here/prepare.sh" "$LAB_DIR" > "$errors" 2>&1; then
     remark < "$errors"
     failure "the lab can be prepared in $LAB_DIR"
@@ -171,9 +224,22 @@ if ! cp "$LAB_BIN/xl" "$bin/xl"; then
 fi
 ln -s xl "$bin/xl-snapshot"
 
+jobs=${LAB_JOBS:-$(nproc)}
+[ "$jobs" -lt 3 ] || [ -n "${LAB_JOBS:-}" ] || jobs=2
+first=() rest=()
 for script in "$here"/t[0-9][0-9]-*.sh; do
-    ! chosen "$script" "$@" || run_script "$script"
+    chosen "$script" "$@" || continue
+    if grep -q '^# lab-first$' "$script"; then
+        first+=("$script")
+    else
+        rest+=("$script")
+    fi
 done
+for script in ${first[@]+"${first[@]}"} ${rest[@]+"${rest[@]}"}; do
+    while [ "${#running[@]}" -ge "$jobs" ]; do finish_one; done
+    start "$script"
+done
+while [ "${#running[@]}" -gt 0 ]; do finish_one; done
 echo "# all of the lab took $SECONDS s; it should take no more than $BUDGET s"
 [ "$count" -gt 0 ] || failure "there are tests to run"
 echo "1..$count"

@@ -148,9 +148,9 @@ $(missed "$1")
   libxl's suspend until the guest was resumed. Writing the memory is not in it.
   In the second row, a guest with four internal disks against one with one.
 * **--live : not**: a PVH guest of 512 MB. *As reported* is \`pause_ms\` of
-  \`--json\`, which for --live begins when libxl's suspend has returned; *seen
-  by the guest* is its longest time between two ticks. It ticks every 20 ms,
-  and each tick writes to the disk.
+  \`--json\`, which for --live begins when the guest is seen stopped (looked for
+  every 10 ms); *seen by the guest* is its longest time between two ticks. It
+  ticks every 20 ms, and each tick writes to the disk.
 * **revert**: \`xl snapshot-revert\` of a running PV guest of 512 MB with one
   internal disk, against \`xl destroy\`, \`qemu-img snapshot -a\` and
   \`xl restore\` of the same memory image. The other side checks nothing.
@@ -162,7 +162,8 @@ $(missed "$1")
 
 One run with -v -v, 512 MB, one internal disk. The guest stands still from
 \`suspend\` to \`resume\`. \`memory-file\` allocates all the space before that;
-on tmpfs this means to clear that much memory, on ext4 it is nearly free.
+on tmpfs, where that would mean to clear so much memory, it only looks whether
+there is enough.
 
 $(steps)
 REPORT

@@ -109,6 +109,7 @@ carry_in() {
     cp -r "$in/lab/." /lab/
     cp -r "$in/bin" /lab/bin
     [ ! -d "$in/carry" ] || cp -r "$in/carry" /lab/carry
+    cp "$lab_dir/waitlog" /lab/waitlog
     for name in vmlinux vmlinuz guest.cpio guest.cpio.gz; do
         ln -s "$lab_dir/$name" "/lab/$name"
     done

@@ -136,6 +136,13 @@ now_ms() {
     echo $((10#${up%.*} * 1000 + 10#${up#*.} * 10))
 }
 
+# nap SECONDS: sleep without a process for it: nobody writes to that pipe.
+exec {nobody}<> <(:)
+nap() {
+    read -r -t "$1" -u "$nobody"
+    return 0
+}
+
 # timed COMMAND...: run it, leave its milliseconds in $took_ms.
 timed() {
     local start status
@@ -150,12 +157,12 @@ timed() {
 
 # wait_for SECONDS COMMAND...: repeat the command until it succeeds.
 wait_for() {
-    local end=$(($(now_ms) + $1 * 1000))
+    local end=$((${EPOCHREALTIME//[.,]/} + $1 * 1000000))
     shift
 
     until "$@"; do
-        [ "$(now_ms)" -lt "$end" ] || return 1
-        sleep 0.2
+        [ "${EPOCHREALTIME//[.,]/}" -lt "$end" ] || return 1
+        nap 0.2
     done
 }
 
@@ -343,23 +350,20 @@ guest_gap() {
         tail -n 1
 }
 
-# has_ticks NAME N: at least N ticks, good or bad, after the byte in
-# $ticks_from.
-has_ticks() {
-    local count
-
-    count=$(tail -c +$((ticks_from + 1)) "$CONSOLES/guest-$1.log" \
-        2>/dev/null | tr -d '\r' | grep -c -E '^TICK [0-9]+ (ok|MISMATCH)')
-    [ "$count" -ge "$2" ]
+# log_waits NAME FROM REGEX N SECONDS: until N lines of its console match,
+# behind that byte.
+log_waits() {
+    "$LAB/waitlog" "$CONSOLES/guest-$1.log" "$2" "$3" "$4" "$5"
 }
 
 # guest_wait_ticks NAME N [SECONDS]: wait until it has ticked N times more,
 # well or not; give up after 60 seconds, or after SECONDS.
 guest_wait_ticks() {
-    local ticks_from
+    local from
 
-    ticks_from=$(stat -c %s "$CONSOLES/guest-$1.log" 2>/dev/null || echo 0)
-    wait_for "${3:-60}" has_ticks "$1" "$2" && return
+    from=$(stat -c %s "$CONSOLES/guest-$1.log" 2>/dev/null || echo 0)
+    log_waits "$1" "$from" '^TICK [0-9]+ (ok|MISMATCH)' "$2" "${3:-60}" &&
+        return
     diag "guest $1 did not tick $2 times in ${3:-60} s; it said:"
     diag "$(guest_log "$1" | tail -n 15)"
     return 1
@@ -372,7 +376,10 @@ has_said() {
 
 # guest_wait_said NAME REGEX [SECONDS]: wait until a line matches.
 guest_wait_said() {
-    wait_for "${3:-60}" has_said "$1" "$2" && return
+    local mark=0
+
+    [ ! -f "$LAB/$1.mark" ] || read -r mark < "$LAB/$1.mark"
+    log_waits "$1" "$mark" "$2" 1 "${3:-60}" && return
     diag "guest $1 did not say '$2' in ${3:-60} s; it said:"
     diag "$(guest_log "$1" | tail -n 15)"
     return 1

@@ -33,7 +33,8 @@ dir=$(cd "$1" && pwd)
 
 # The stamp is the checksum of all that decides the result.
 stamp() {
-    cat "$here/prepare.sh" "$here/tick.c" "$here/dom0-initramfs.sh" \
+    cat "$here/prepare.sh" "$here/tick.c" "$here/waitlog.c" \
+        "$here/dom0-initramfs.sh" \
         "$here/guest-initramfs.sh" /usr/bin/busybox | cksum
 }
 
@@ -159,8 +160,10 @@ gzip -dc "$dir"/hypervisor/boot/xen-4.17-amd64.gz > "$dir/xen"
 cp "$dir/kernel/boot/vmlinuz-$version" "$dir/vmlinuz"
 extract_vmlinux "$dir/vmlinuz" "$dir/vmlinux"
 
-gcc -std=gnu11 -O2 -Wall -Wextra -Werror -static -s \
-    -o "$dir/tick" "$here/tick.c"
+for name in tick waitlog; do
+    gcc -std=gnu11 -O2 -Wall -Wextra -Werror -static -s \
+        -o "$dir/$name" "$here/$name.c"
+done
 
 skeleton "$dir/dom0-root" "$here/dom0-initramfs.sh"
 # shellcheck disable=SC2086 # the lists are split on purpose

@@ -13,10 +13,13 @@
 # LAB_DIR  what prepare.sh made (default: build/lab at the top of the tree)
 # LAB_BIN  a directory of fresh binaries, /lab/bin in dom0, first in PATH
 #
-# SCRIPT is a name in this directory or a path.  With --keep-disk the disk
-# of dom0 (/dev/vda, see lab_disk) is kept in LAB_DIR/disk.raw from boot to
-# boot.  --carry copies a file or directory to /lab/carry.  What the script
-# wrote into /lab/out, and the consoles, stay in LAB_DIR/last.
+# LAB_KEEP where what lasts is kept (default: LAB_DIR): in `last` what the
+#          script wrote into /lab/out and the consoles, and with --keep-disk
+#          the disk of dom0 (/dev/vda, see lab_disk), disk.raw.  Two labs at a
+#          time need two.
+#
+# SCRIPT is a name in this directory or a path.  --carry copies a file or
+# directory to /lab/carry.
 
 set -uo pipefail
 
@@ -27,6 +30,7 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 top=$(cd "$here/../../../.." && pwd)
 lab_dir=${LAB_DIR:-$top/build/lab}
 lab_bin=${LAB_BIN:-}
+keep=${LAB_KEEP:-$lab_dir}
 timeout=900
 keep_disk=
 mem=6144
@@ -82,8 +86,8 @@ leave() {
     done
     [ -n "$run" ] || return
     [ -n "$keep_disk" ] || rm -f "$run/disk.raw"
-    rm -rf "$run/in" "$lab_dir/last"
-    mv "$run" "$lab_dir/last"
+    rm -rf "$run/in" "$keep/last"
+    mv "$run" "$keep/last"
 }
 
 # What a run left behind that had no time to clean up.
@@ -127,7 +131,7 @@ fill_share() {
 
 disk_file() {
     disk=$run/disk.raw
-    [ -z "$keep_disk" ] || disk=$lab_dir/disk.raw
+    [ -z "$keep_disk" ] || disk=$keep/disk.raw
     [ -f "$disk" ] || truncate -s "$DISK_SIZE" "$disk"
 }
 

@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: LGPL-2.1-only
-# lab-skip: ran without a failure, but not to its end yet
+# lab-first
 #
 # snapshot-revert of running and of stopped PV and PVH domains with one, two
 # and four disks, of internal, external and mixed snapshots, once and many
