@@ -394,9 +394,11 @@ int snap_worker_call(struct snap_worker *w, enum snap_worker_op op,
     if (rc)
         return snap_fail(w->sc, ERROR_TIMEDOUT, "%s: libxl did not answer "
                          "within %d s", what, timeout_ms / 1000);
+    /* What is positive is an answer here, and libxl's errors are not. */
     if (xl_rc)
-        return snap_fail(w->sc, xl_rc, "%s: libxl failed (%d): %s", what,
-                         xl_rc, got && *got ? got : "no reason given");
+        return snap_fail(w->sc, xl_rc < 0 ? xl_rc : ERROR_FAIL, "%s: libxl "
+                         "failed (%d): %s", what, xl_rc,
+                         got && *got ? got : "no reason given");
     if (result) {
         *result = got;
         got = NULL;

@@ -54,6 +54,25 @@ void snap_revert_dispose(struct snap_revert *r)
 
 /* ---- the configuration to build from ----------------------------- */
 
+/* Where a disk will be. What is put back in place keeps the name that the
+ * configuration has for it (a link, say), if that still leads there. */
+static const char *disk_path(struct snap_revert *r,
+                             const struct snap_revert_disk *d)
+{
+    const struct snap_domconfig_disk *c = snap_revert_config_disk(r,
+                                                                  d->m->vdev);
+    struct snap_ctx quiet = SNAP_CTX_INIT;
+    struct snap_fs_id id = { .real = NULL };
+    bool same;
+
+    if (d->new_path) return d->new_path;
+    same = c && c->path && !snap_fs_identify(&quiet, c->path, &id)
+           && snap_fs_same(&id, &d->id);
+    free(id.real);
+    snap_ctx_dispose(&quiet);
+    return same ? c->path : d->id.real;
+}
+
 static int set_disks(struct snap_revert *r)
 {
     size_t i;
@@ -61,11 +80,17 @@ static int set_disks(struct snap_revert *r)
 
     for (i = 0; !rc && i < r->f.ndisks; i++) {
         const struct snap_revert_disk *d = &r->f.disks[i];
-        bool external = d->m->type == SNAP_DISK_EXTERNAL;
+        const char *format = d->m->type == SNAP_DISK_EXTERNAL ? "qcow2"
+                                                              : d->m->format;
+        const char *path = disk_path(r, d);
 
-        rc = snap_domconfig_set_disk(r->sc, r->tree, d->m->vdev,
-                                     d->new_path ? d->new_path : d->id.real,
-                                     external ? "qcow2" : d->m->format, true);
+        if (strpbrk(path, " \t\n"))
+            return snap_fail(r->sc, ERROR_INVAL, "disk '%s': its path '%s' "
+                             "has white space, and a domain cannot be started "
+                             "from such a path; give the image another name, "
+                             "and a set that names it", d->m->vdev, path);
+        rc = snap_domconfig_set_disk(r->sc, r->tree, d->m->vdev, path, format,
+                                     true);
     }
     return rc;
 }

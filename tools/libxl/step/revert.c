@@ -26,6 +26,7 @@
 #define BUILD_TIMEOUT_MS (3600 * 1000)
 #define BUILD_STALL_MS 300000
 #define PIPE_BYTES (1 << 20)
+#define OPENED_MS 5000
 
 /* ---- new images -------------------------------------------------- */
 
@@ -369,6 +370,44 @@ static int run_restore(struct snap_act *a, const struct snap_step *s,
     return rc;
 }
 
+/* A disk that QEMU cannot open is only a line in its log: its backend stays
+ * in XenbusStateInitialising (1, xen/include/public/io/xenbus.h), and the
+ * guest waits for it for ever. */
+static const char *unopened(const struct snap_vbds *v)
+{
+    size_t i;
+
+    for (i = 0; i < v->len; i++) {
+        const struct snap_vbd *d = &v->data[i];
+
+        if (!strcmp(d->backend, "qdisk") && d->backend_state <= 1
+            && strcmp(d->device_type ? d->device_type : "", "cdrom"))
+            return d->vdev;
+    }
+    return NULL;
+}
+
+static int check_opened(struct snap_act *a, const struct snap_step *s)
+{
+    int64_t deadline = snap_now_ms() + OPENED_MS;
+    AUTO_FREE char *vdev = NULL;
+    struct snap_vbds v;
+
+    for (;;) {
+        snap_xen_vbds(a->xen, a->new_domid, &v);
+        free(vdev);
+        vdev = snap_strdup(unopened(&v));
+        snap_vbds_dispose(&v);
+        if (!vdev) return 0;
+        if (!snap_left_ms(deadline))
+            return snap_fail(a->sc, ERROR_FAIL, "the domain was built, but "
+                             "its QEMU could not open the disk '%s', see "
+                             "/var/log/xen/qemu-dm-%s.log", vdev,
+                             snap_step_get(s, "domain"));
+        poll(NULL, 0, 50);
+    }
+}
+
 /* It is there, with this name, and a monitor looks after it. */
 static int check_built(struct snap_act *a, const struct snap_step *s)
 {
@@ -376,6 +415,8 @@ static int check_built(struct snap_act *a, const struct snap_step *s)
     struct snap_monitor m = { 0 };
     int tries;
 
+    /* Whatever is wrong with it, it has the new images now. */
+    a->past_commit = true;
     if (libxl_name_to_domid(a->xen->ctx, name, &a->new_domid))
         return snap_fail(a->sc, ERROR_FAIL, "`xl restore` said it built "
                          "domain '%s', but it is not there", name);
@@ -389,7 +430,7 @@ static int check_built(struct snap_act *a, const struct snap_step *s)
             "xl's monitor of domain '%s' was not found: a reboot of the "
             "guest may not restart it", name));
     snap_monitor_dispose(&m);
-    return 0;
+    return check_opened(a, s);
 }
 
 /* What the overlays stand on is still what it was when it was looked at: the

@@ -73,7 +73,7 @@ access=rw,target=$path")
         fi
         images+=("$path")
     done
-    GUEST_EXTRA="tick.ms=50 ${GUEST_EXTRA:-}" \
+    GUEST_EXTRA="tick.ms=120 ${GUEST_EXTRA:-}" \
         guest_config "$name" "$type" "$mem" "${disks[@]}" > /dev/null
     guest_start "$name" || bail_out "guest $name does not start"
     guest_wait_ticks "$name" 5 180 || bail_out "guest $name does not tick"

@@ -1,6 +1,5 @@
 #!/bin/bash
 # SPDX-License-Identifier: LGPL-2.1-only
-# lab-skip: odd paths in disk specs are not settled yet
 #
 # What users say: paths with commas, quotes, UTF-8 and spaces; an xl.cfg at
 # revert; a SNAPSHOT-CONFIG at create.
@@ -23,7 +22,7 @@ image="$dir/it's\"x\",y.qcow2"
 store="/disk/s t, ö'\"%41"
 mkdir -p "$dir"
 mk_qcow2 "$image" 64M
-GUEST_EXTRA=tick.ms=50 guest_config g1 pv 96 \
+GUEST_EXTRA=tick.ms=120 guest_config g1 pv 96 \
     "format=qcow2,vdev=xvda,access=rw,target=${image//\'/\\\'}" > /dev/null
 guest_start g1 || bail_out "g1 does not start"
 guest_wait_ticks g1 5

@@ -1,7 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: LGPL-2.1-only
 # lab-first
-# lab-skip: never run to its end yet
 #
 # HVM: a guest with PV drivers and two disks, snapshotted inside its images
 # and with overlays, reverted running and stopped, rebooted, powered off.
