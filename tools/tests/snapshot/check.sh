@@ -19,7 +19,7 @@ set -eu
 
 : "${BUILD:?}" "${SRC:?}"
 export BUILD SRC
-export TEST_TIMEOUT="${TEST_TIMEOUT:-120}" LAB_TIMEOUT="${LAB_TIMEOUT:-5400}"
+export TEST_TIMEOUT="${TEST_TIMEOUT:-120}" LAB_TIMEOUT="${LAB_TIMEOUT:-4500}"
 
 run_fast=no
 run_lab=no
