@@ -509,28 +509,29 @@ static int check_actions(struct snap_qmp *q, const struct snap_qmp_action *a,
     return rc;
 }
 
-static struct snap_json *make_actions(const struct snap_qmp_action *a,
-                                      size_t n)
+/* The transaction's arguments, once all actions are found good. */
+static int make_arguments(struct snap_qmp *q, const struct snap_qmp_action *a,
+                          size_t n, struct snap_json **out)
 {
-    struct snap_json *arguments = snap_json_new_object();
-    struct snap_json *actions = snap_json_new_array();
+    struct snap_json *actions;
     size_t i;
+    int rc = check_actions(q, a, n);
 
+    if (rc) return rc;
+    actions = snap_json_new_array();
     for (i = 0; i < n; i++) snap_json_append(actions, make_action(&a[i]));
-    snap_json_set(arguments, "actions", actions);
-    return arguments;
+    *out = snap_json_new_object();
+    snap_json_set(*out, "actions", actions);
+    return 0;
 }
 
 int snap_qmp_transaction(struct snap_qmp *q, const struct snap_qmp_action *a,
                          size_t n, int timeout_ms)
 {
     AUTO_JSON struct snap_json *arguments = NULL;
-    int rc;
+    int rc = n ? make_arguments(q, a, n, &arguments) : 0;
 
-    if (!n) return 0;
-    rc = check_actions(q, a, n);
-    if (rc) return rc;
-    arguments = make_actions(a, n);
+    if (rc || !n) return rc;
     return snap_qmp_command(q, "transaction", arguments, timeout_ms, NULL);
 }
 
@@ -539,12 +540,9 @@ int snap_qmp_transaction_hold(struct snap_qmp *q,
                               int timeout_ms)
 {
     AUTO_JSON struct snap_json *arguments = NULL;
-    int rc;
+    int rc = n ? make_arguments(q, a, n, &arguments) : 0;
 
-    if (!n) return 0;
-    rc = check_actions(q, a, n);
-    if (rc) return rc;
-    arguments = make_actions(a, n);
+    if (rc || !n) return rc;
     return snap_qmp_hold(q, "transaction", arguments, timeout_ms);
 }
 

@@ -34,7 +34,7 @@ LAB_BIN=${LAB_BIN:-$BUILD}
 count=0
 bin=
 work=                           # a directory a script: its boots, its words
-declare -A running              # process to name
+declare -A running=()            # process to name
 
 # shellcheck disable=SC2317 # the trap calls it
 leave() {

@@ -1,0 +1,239 @@
+/* SPDX-License-Identifier: LGPL-2.1-only */
+/* The fake host: see fake_xen.h.  What is not here is the real library's. */
+#include "act/fake_xen.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include <libxl_utils.h>
+#include <xenstore.h>
+
+#include "tap.h"
+
+#define DOMID 7
+
+struct fake_host *fake;
+
+void fake_begin(void)
+{
+    if (!fake)
+        fake = mmap(NULL, sizeof(*fake), PROT_READ | PROT_WRITE,
+                    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    if (fake == MAP_FAILED) bail("mmap: %s", strerror(errno));
+    memset(fake, 0, sizeof(*fake));
+    fake->exists = true;
+    fake_set("/local/domain/7/name", "web");
+}
+
+void fake_open(struct snap_ctx *sc, struct snap_xen *x)
+{
+    memset(x, 0, sizeof(*x));
+    x->sc = sc;
+    x->xs = xs_open(0);
+    if (libxl_ctx_alloc(&x->ctx, LIBXL_VERSION, 0, NULL)) bail("no context");
+}
+
+/* ---- xenstore ---------------------------------------------------- */
+
+static unsigned find(const char *path)
+{
+    unsigned i;
+
+    for (i = 0; i < fake->nstore; i++)
+        if (!strcmp(fake->store[i].path, path)) break;
+    return i;
+}
+
+void fake_set(const char *path, const char *value)
+{
+    unsigned i = find(path);
+
+    if (i == sizeof(fake->store) / sizeof(fake->store[0])
+        || strlen(path) >= sizeof(fake->store[0].path)
+        || strlen(value) >= sizeof(fake->store[0].value))
+        bail("the fake xenstore is too small");
+    if (i == fake->nstore) fake->nstore++;
+    memcpy(fake->store[i].path, path, strlen(path) + 1);
+    memcpy(fake->store[i].value, value, strlen(value) + 1);
+}
+
+const char *fake_get(const char *path)
+{
+    unsigned i = find(path);
+
+    return i < fake->nstore ? fake->store[i].value : NULL;
+}
+
+struct xs_handle *xs_open(unsigned long flags)
+{
+    static char handle;
+
+    (void)flags;
+    return (struct xs_handle *)&handle;
+}
+
+void xs_close(struct xs_handle *h)
+{
+    (void)h;
+}
+
+void *xs_read(struct xs_handle *h, xs_transaction_t t, const char *path,
+              unsigned int *len)
+{
+    const char *value = fake_get(path);
+
+    (void)h;
+    (void)t;
+    if (!value) {
+        errno = ENOENT;
+        return NULL;
+    }
+    *len = strlen(value);
+    return snap_strdup(value);
+}
+
+bool xs_write(struct xs_handle *h, xs_transaction_t t, const char *path,
+              const void *data, unsigned int len)
+{
+    AUTO_FREE char *value = snap_strndup(data, len);
+
+    (void)h;
+    (void)t;
+    fake_set(path, value);
+    return true;
+}
+
+/* The names right below a path; as the real one, one block of memory. */
+char **xs_directory(struct xs_handle *h, xs_transaction_t t, const char *path,
+                    unsigned int *num)
+{
+    size_t len = strlen(path), cap = 256;
+    char **names = snap_zalloc(cap * (sizeof(char *) + 64));
+    char *text = (char *)(names + cap);
+    unsigned i, k;
+
+    (void)h;
+    (void)t;
+    for (*num = i = 0; i < fake->nstore; i++) {
+        const char *rest = fake->store[i].path + len + 1;
+        size_t n = strcspn(fake->store[i].path + len
+                           + (strlen(fake->store[i].path) > len), "/");
+
+        if (strncmp(fake->store[i].path, path, len)
+            || fake->store[i].path[len] != '/' || n >= 64) continue;
+        for (k = 0; k < *num; k++)
+            if (strlen(names[k]) == n && !strncmp(names[k], rest, n)) break;
+        if (k < *num) continue;
+        names[*num] = text + 64 * *num;
+        memcpy(names[(*num)++], rest, n);
+    }
+    return names;
+}
+
+xs_transaction_t xs_transaction_start(struct xs_handle *h)
+{
+    (void)h;
+    return 1;
+}
+
+bool xs_transaction_end(struct xs_handle *h, xs_transaction_t t, bool abort)
+{
+    (void)h;
+    (void)t;
+    (void)abort;        /* nobody writes in one that is given up */
+    return true;
+}
+
+/* ---- libxl ------------------------------------------------------- */
+
+int libxl_ctx_alloc(libxl_ctx **pctx, int version, unsigned flags,
+                    xentoollog_logger *lg)
+{
+    static char context;
+
+    (void)version;
+    (void)flags;
+    (void)lg;
+    *pctx = (libxl_ctx *)&context;
+    return 0;
+}
+
+int libxl_ctx_free(libxl_ctx *ctx)
+{
+    (void)ctx;
+    return 0;
+}
+
+/* Some guests obey long after they were asked. */
+static void pass_time(void)
+{
+    if (fake->suspends_after && !--fake->suspends_after)
+        fake->suspended = true;
+}
+
+int libxl_domain_info(libxl_ctx *ctx, libxl_dominfo *info, uint32_t domid)
+{
+    unsigned i;
+
+    (void)ctx;
+    pass_time();
+    if (!fake->exists || domid != DOMID) return ERROR_DOMAIN_NOTFOUND;
+    if (!info) return 0;
+    for (i = 0; i < 16; i++) info->uuid.uuid[i] = i;
+    info->domid = domid;
+    info->paused = fake->paused;
+    info->shutdown = fake->suspended;
+    info->shutdown_reason = fake->suspended ? LIBXL_SHUTDOWN_REASON_SUSPEND
+                                            : LIBXL_SHUTDOWN_REASON_UNKNOWN;
+    info->domain_type = LIBXL_DOMAIN_TYPE_PV;
+    return 0;
+}
+
+int libxl_domain_resume(libxl_ctx *ctx, uint32_t domid, int suspend_cancel,
+                        const libxl_asyncop_how *ao_how)
+{
+    (void)ctx;
+    (void)domid;
+    (void)ao_how;
+    fake->resumed++;
+    if (fake->resume_rc) return fake->resume_rc;
+    if (!suspend_cancel || !fake->suspended) return ERROR_FAIL;
+    fake->suspended = false;
+    return 0;
+}
+
+int libxl_domain_unpause(libxl_ctx *ctx, uint32_t domid,
+                         const libxl_asyncop_how *ao_how)
+{
+    (void)ctx;
+    (void)domid;
+    (void)ao_how;
+    fake->unpaused++;
+    fake->paused = false;
+    return 0;
+}
+
+int libxl_userdata_retrieve(libxl_ctx *ctx, uint32_t domid, const char *id,
+                            uint8_t **data, int *len)
+{
+    (void)ctx;
+    *data = NULL;
+    *len = 0;
+    if (domid != DOMID || strcmp(id, "libxl-json") || !fake->userdata[0])
+        return 0;
+    *len = strlen(fake->userdata) + 1;
+    *data = (uint8_t *)snap_strdup(fake->userdata);
+    return 0;
+}
+
+int libxl_userdata_store(libxl_ctx *ctx, uint32_t domid, const char *id,
+                         const uint8_t *data, int len)
+{
+    (void)ctx;
+    if (domid != DOMID || strcmp(id, "libxl-json") || len < 1
+        || (size_t)len > sizeof(fake->userdata) || data[len - 1])
+        return ERROR_INVAL;
+    memcpy(fake->userdata, data, len);
+    return 0;
+}

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: LGPL-2.1-only */
+/*
+ * A Xen host made of memory, for tests of what acts on one: xenstore, domains
+ * that can be suspended and resumed, and libxl's userdata.  It takes the place
+ * of the functions of libxl and libxenstore that the doors call, since the
+ * program's own come before those of shared libraries.  The memory is shared,
+ * so workers and guardians that are forked see and change the same host.
+ */
+#ifndef FAKE_XEN_H
+#define FAKE_XEN_H
+
+#include "host/xen.h"
+
+#define FAKE_UUID "00010203-0405-0607-0809-0a0b0c0d0e0f"
+
+struct fake_host {
+    /* the domain, number 7, called "web" */
+    bool exists, paused, suspended;
+    int resume_rc;              /* what libxl answers to a resume */
+    int resumed, unpaused;      /* how often it was asked */
+    int suspends_after;         /* looks at the domain until it suspends
+                                 * itself; 0: never */
+    char userdata[65536];       /* libxl-json */
+    struct {
+        char path[160], value[400];
+    } store[256];
+    unsigned nstore;
+};
+extern struct fake_host *fake;
+
+/* A host with the domain running and nothing in xenstore; call it first, and
+ * again for a new one. */
+void fake_begin(void);
+/* A connection to it. */
+void fake_open(struct snap_ctx *sc, struct snap_xen *x);
+/* xenstore by hand; fake_get: NULL when it is not there. */
+void fake_set(const char *path, const char *value);
+const char *fake_get(const char *path);
+
+#endif

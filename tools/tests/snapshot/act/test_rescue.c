@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: LGPL-2.1-only */
+/* A guest that was asked to suspend is brought back, however far it got. */
+#include "act/fake_xen.h"
+
+#include <string.h>
+
+#include "host/guardian.h"
+#include "tap.h"
+
+#define SHUTDOWN "/local/domain/7/control/shutdown"
+
+static struct snap_ctx sc = SNAP_CTX_INIT;
+
+static int rescue(int wait_ms, bool *resumed)
+{
+    struct snap_xen x;
+
+    snap_clear(&sc);
+    fake_open(&sc, &x);
+    return snap_rescue(&sc, &x, 7, FAKE_UUID, false, wait_ms, resumed);
+}
+
+static void test_standing(void)
+{
+    bool resumed;
+    int i, good = 0;
+
+    for (i = 0; i < 100; i++) {
+        fake_begin();
+        fake->suspended = true;
+        good += !rescue(1000, &resumed) && resumed && !fake->suspended
+                && fake->resumed == 1;
+    }
+    is_int(good, 100, "one that stands is resumed, each time");
+    fake_begin();
+    fake->suspended = true;
+    is_int(rescue(0, &resumed), 0, "also when nothing is to be waited for");
+    ok(resumed && !fake->suspended, "and runs");
+}
+
+static void test_running(void)
+{
+    bool resumed;
+
+    fake_begin();
+    is_int(rescue(0, &resumed), 0, "one that was never asked is left alone");
+    ok(!resumed && !fake->resumed, "it is not resumed");
+    fake_set(SHUTDOWN, "suspend");
+    is_int(rescue(10000, &resumed), 0, "a request not yet answered is "
+           "withdrawn, and nothing waited for");
+    is_str(fake_get(SHUTDOWN), "", "xenstore does not ask any more");
+    ok(!resumed && !fake->resumed, "it is not resumed");
+}
+
+static void test_late(void)
+{
+    bool resumed;
+
+    fake_begin();
+    fake_set(SHUTDOWN, "");
+    fake->suspends_after = 4;
+    is_int(rescue(10000, &resumed), 0, "one that answered is waited for");
+    ok(resumed && fake->resumed == 1, "and resumed when it has suspended "
+       "itself");
+    fake_begin();
+    fake_set(SHUTDOWN, "");
+    is_int(rescue(300, &resumed), 1, "one that answered and does nothing may "
+           "suspend itself later");
+    ok(!resumed, "which is said by 1, and it was not resumed");
+}
+
+static void test_failing(void)
+{
+    bool resumed;
+
+    fake_begin();
+    fake->suspended = true;
+    fake->resume_rc = ERROR_FAIL;
+    is_int(rescue(0, &resumed), ERROR_FAIL, "a resume that fails is an error");
+    like(sc.message, "resuming the domain: libxl failed (-3)", "with libxl's "
+         "code");
+    ok(!resumed, "it was not resumed");
+    fake->resume_rc = 1;
+    ok(rescue(0, &resumed) < 0, "also when libxl's code is positive");
+}
+
+static void test_gone(void)
+{
+    bool resumed;
+
+    fake_begin();
+    fake->exists = false;
+    is_int(rescue(10000, &resumed), 0, "one that is gone needs nothing");
+    ok(!resumed && !fake->resumed, "and gets nothing");
+}
+
+int main(void)
+{
+    test_standing();
+    test_running();
+    test_late();
+    test_failing();
+    test_gone();
+    snap_clear(&sc);
+    return done_testing();
+}
