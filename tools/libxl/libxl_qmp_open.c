@@ -155,9 +155,9 @@ static int greet(struct snap_qmp *q, int64_t deadline_ms, int timeout_ms)
 /*
  * Ids nobody else uses on this socket, before or after us: 36 random bits.
  * Short, because QEMU's monitor reads its socket byte by byte
- * (monitor_can_read in monitor/monitor.c of QEMU 7.2 offers room for one), each
- * at the cost of a turn of its loop, and some of our commands are sent while a
- * guest stands.
+ * (monitor_can_read in monitor/monitor.c of QEMU 7.2 offers room for one),
+ * each at the cost of a turn of its loop, and some of our commands are sent
+ * while a guest stands.
  */
 static int new_id_prefix(struct snap_qmp *q)
 {

@@ -84,7 +84,8 @@ int snap_step_check_stands(struct snap_act *a, const struct snap_step *s);
 extern const struct snap_step_ops
     snap_step_directory, snap_step_memory_file, snap_step_monitor_hold,
     snap_step_suspend, snap_step_ready, snap_step_memory, snap_step_recheck,
-    snap_step_disks, snap_step_config, snap_step_resume, snap_step_monitor_release, snap_step_seal,
+    snap_step_disks, snap_step_config, snap_step_resume,
+    snap_step_monitor_release, snap_step_seal,
     snap_step_protect, snap_step_manifest, snap_step_current,
     snap_step_overlay, snap_step_copy, snap_step_pause,
     snap_step_recheck_idle, snap_step_destroy, snap_step_destroyed,

@@ -14,7 +14,8 @@
 #           script says is printed when it has ended
 #
 # A script that dies counts as a failure, and the end of the console is
-# shown; what it left stays in LAB_DIR/failed.  A line `# lab-skip: REASON` in one leaves it out, and says so.  A
+# shown; what it left stays in LAB_DIR/failed.  A line `# lab-skip: REASON` in
+# one leaves it out, and says so.  A
 # line `# lab: OPTIONS` in a script gives options to run.sh, such as
 # --keep-disk; a script that cuts dom0's power is then started again, in the
 # next boot, until it ends otherwise: its claims of all boots count.  Those
