@@ -13,6 +13,7 @@
 # LAB_DIR  what prepare.sh made (default: build/lab at the top of the tree)
 # LAB_BIN  a directory of fresh binaries, /lab/bin in dom0, first in PATH
 #
+# LAB_CPUS how many processors the host has (default: 2 where there are 2)
 # LAB_KEEP where what lasts is kept (default: LAB_DIR): in `last` what the
 #          script wrote into /lab/out and the consoles, and with --keep-disk
 #          the disk of dom0 (/dev/vda, see lab_disk), disk.raw.  Two labs at a
@@ -139,10 +140,10 @@ disk_file() {
 # PVH guests, and no SMAP, which a PV dom0 does not survive.  The disk's
 # cache mode loses nothing when QEMU is killed: only dom0's own cache dies.
 boot() {
-    local share="security_model=none,multidevs=remap" cpus=1
+    local share="security_model=none,multidevs=remap" cpus=${LAB_CPUS:-}
 
     # A second processor runs the guest beside dom0, if there is one to give.
-    [ "$(nproc)" -lt 2 ] || cpus=2
+    [ -n "$cpus" ] || { [ "$(nproc)" -lt 2 ] && cpus=1 || cpus=2; }
 
     setpriv --pdeathsig KILL qemu-system-x86_64 \
         -accel tcg,thread=multi -cpu qemu64,+svm,+npt -smp "$cpus" -m "$mem" \

@@ -37,7 +37,7 @@ is "HVM, --paused: the domain is paused" "$(domain_state g1)" p
 "$STOCK_XL" unpause g1
 ticks_on g1 "HVM, --paused, then unpaused"
 
-comes_back g1 "HVM" 180
+comes_back g1 "HVM" 480
 watched g1 "HVM, after the reboot"
 goes_away g1 "HVM"
 back_to "HVM, mixed, stopped" g1 s1
