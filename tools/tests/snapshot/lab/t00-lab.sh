@@ -25,7 +25,7 @@ guest_of_type() {
     timed ok "a $type guest answers a suspend" \
         "$STOCK_XL" save -c "$name" "$IMG/$name.save"
     diag "$type: xl save -c took $took_ms ms"
-    ok "a $type guest ticks on after it" guest_wait_ticks "$name" 3 180
+    ok "a $type guest ticks on after it" guest_wait_ticks "$name" 3 480
     diag "$type: longest time between two ticks $(guest_gap "$name") ms"
     is "a $type guest has no mismatch" "$(guest_mismatches "$name")" 0
     ok "a $type guest can be destroyed" guest_destroy "$name"

@@ -76,7 +76,7 @@ access=rw,target=$path")
     GUEST_EXTRA="tick.ms=120 ${GUEST_EXTRA:-}" \
         guest_config "$name" "$type" "$mem" "${disks[@]}" > /dev/null
     guest_start "$name" || bail_out "guest $name does not start"
-    guest_wait_ticks "$name" 5 180 || bail_out "guest $name does not tick"
+    guest_wait_ticks "$name" 5 480 || bail_out "guest $name does not tick"
 }
 
 # letter INDEX: the last letter of the vdev.
