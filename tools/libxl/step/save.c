@@ -74,9 +74,12 @@ static int suspend_apply(struct snap_act *a, const struct snap_step *s)
                           NULL, 0);
     if (rc) return save_returned(a, rc, 0, NULL);
     if (a->live) return 0;
-    do
-        rc = poll_save(a, STAND_POLL_MS);
-    while (rc > 0 && !snap_xen_is_suspended(a->xen, domid));
+    while ((rc = poll_save(a, STAND_POLL_MS)) > 0
+           && !snap_xen_is_suspended(a->xen, domid))
+        if (snap_now_ms() - a->asked_ms > SAVE_STALL_MS)
+            return snap_fail(a->sc, ERROR_TIMEDOUT, "libxl did not suspend "
+                             "the domain within %d s, nor give up: is "
+                             "xenstored stuck?", SAVE_STALL_MS / 1000);
     return rc < 0 ? rc : 0;
 }
 
