@@ -107,6 +107,7 @@ make_bridge() {
 # The share is slow and the build machine's files go stale: into memory.
 carry_in() {
     cp -r "$in/lab/." /lab/
+    cp "$in/linux-spares" /lab/linux-spares
     cp -r "$in/bin" /lab/bin
     [ ! -d "$in/carry" ] || cp -r "$in/carry" /lab/carry
     cp "$lab_dir/waitlog" /lab/waitlog
@@ -126,7 +127,7 @@ modprobe -a bridge xen-netback xen-blkback loop || echo "modprobe: $?"
 make_bridge
 carry_in
 mapfile -d '' -t args < "$in/args"
-export LAB=/lab PATH=/lab/bin:$PATH LD_LIBRARY_PATH=/lab/bin
+export LAB=/lab PATH=/lab/bin:$PATH
 export LAB_UP_SECONDS=${SECONDS}
 cut -d ' ' -f 1 /proc/uptime > "$out/up"
 echo "dom0 is up"

@@ -25,7 +25,9 @@ plan() {
 
 # diag TEXT...: a remark, not a result.
 diag() {
-    printf '%s\n' "$*" | sed 's/^/# /'
+    local text="$*"
+
+    echo "# ${text//$'\n'/$'\n'# }"
 }
 
 # tap_result STATUS CLAIM: one line of TAP.
@@ -254,7 +256,7 @@ guest_config() {
         echo "kernel = '$(readlink -f "$kernel")'"
         echo "ramdisk = '$(readlink -f "$cpio")'"
         echo "extra = 'console=hvc0 quiet panic=1 tick.disks=${vdevs#,}" \
-            "${GUEST_EXTRA:-}'"
+            "$(< "$LAB/linux-spares") ${GUEST_EXTRA:-}'"
         echo "disk = [ $disks]"
         [ -z "${GUEST_VIF:-}" ] || echo "vif = [ '${vif}bridge=xenbr0' ]"
         if [ "$type" = hvm ]; then

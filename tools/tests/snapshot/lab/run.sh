@@ -27,6 +27,13 @@ set -uo pipefail
 UP_SECONDS=180                  # a dom0 not up by then will never be
 DISK_SIZE=8G
 
+# Spare the emulator what it is slow at and no test is about: mitigations,
+# memory cleared twice, and programs at other addresses each time they start,
+# which are translated anew then.
+XEN_SPARES="spec-ctrl=no xpti=no bootscrub=0"
+LINUX_SPARES="norandmaps mitigations=off init_on_alloc=0 audit=0 apparmor=0 \
+hardened_usercopy=off randomize_kstack_offset=off nowatchdog"
+
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 top=$(cd "$here/../../../.." && pwd)
 lab_dir=${LAB_DIR:-$top/build/lab}
@@ -126,6 +133,7 @@ fill_share() {
     done
     cp "$lab_dir/kernel-version" "$run/in/kernel-release"
     echo "$lab_dir" > "$run/in/lab-dir"
+    echo "$LINUX_SPARES" > "$run/in/linux-spares"
     : > "$run/out/stdout"
     : > "$run/out/stderr"
 }
@@ -151,8 +159,8 @@ boot() {
         -chardev "file,id=con,path=$run/console.log" -serial chardev:con \
         -kernel "$lab_dir/xen" \
         -append "console=com1 com1=115200 dom0_mem=$dom0_mem,max:$dom0_mem \
-dom0_max_vcpus=1 loglvl=warning" \
-        -initrd "$lab_dir/vmlinux console=hvc0 quiet panic=1,\
+dom0_max_vcpus=1 loglvl=warning $XEN_SPARES" \
+        -initrd "$lab_dir/vmlinux console=hvc0 quiet panic=1 $LINUX_SPARES,\
 $lab_dir/dom0.cpio" \
         -fsdev "local,id=fs0,path=/,readonly=on,$share" \
         -device virtio-9p-pci,fsdev=fs0,mount_tag=root \

@@ -25,8 +25,8 @@ run_xl() {
     xl "$@" > "$LAB/xl.out" 2> "$LAB/xl.err"
     rc=$?
     took_ms=$(($(now_ms) - start))
-    out=$(cat "$LAB/xl.out")
-    err=$(cat "$LAB/xl.err")
+    out=$(< "$LAB/xl.out")
+    err=$(< "$LAB/xl.err")
 }
 
 # xl_exits STATUS CLAIM ARG...: our xl ends with that status.
@@ -73,7 +73,7 @@ access=rw,target=$path")
         fi
         images+=("$path")
     done
-    GUEST_EXTRA="tick.ms=120 ${GUEST_EXTRA:-}" \
+    GUEST_EXTRA="tick.ms=150 tick.ram=1 ${GUEST_EXTRA:-}" \
         guest_config "$name" "$type" "$mem" "${disks[@]}" > /dev/null
     guest_start "$name" || bail_out "guest $name does not start"
     guest_wait_ticks "$name" 5 480 || bail_out "guest $name does not tick"
@@ -165,7 +165,7 @@ immutable() {
 
 # ticks_on NAME WORDS: it ticks, and memory and disks agree, since the mark.
 ticks_on() {
-    ok "$2: the guest ticks" guest_wait_ticks "$1" 6 "${3:-60}"
+    ok "$2: the guest ticks" guest_wait_ticks "$1" 5 "${3:-60}"
     is "$2: memory and disks agree" "$(guest_mismatches "$1")" 0
 }
 
@@ -183,7 +183,7 @@ take() {
     status=$?
     guest_wait_ticks "$name" 1
     instant_to[$name/$snap]=$(guest_last_tick "$name")
-    guest_wait_ticks "$name" 10
+    guest_wait_ticks "$name" 6
     return $status
 }
 

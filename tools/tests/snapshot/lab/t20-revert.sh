@@ -87,9 +87,9 @@ take "second, internal" g5 s2 --internal
 take "third, external" g5 s3 --external
 back_to "the first after newer ones" g5 s1
 like "the hint shows the first" "$(xl snapshot-list g5)" 's1\*'
-guest_wait_ticks g5 10
+guest_wait_ticks g5 5
 back_to "the third again" g5 s3
-guest_wait_ticks g5 10
+guest_wait_ticks g5 5
 back_to "the second, inside a frozen image" g5 s2
 take "a branch from there, internal" g5 s4 --internal
 like "its parent is known" "$(xl snapshot-list g5)" 's4\* .* s2 '

@@ -50,7 +50,7 @@ from_instant "stock: after qemu-img snapshot -a" g2 s1
 
 # ---- the proof can fail
 
-guest_wait_ticks g2 10
+guest_wait_ticks g2 6
 guest_destroy g2
 guest_mark g2
 "$STOCK_XL" restore "$STORE/g2/s1/memory.xl" 2> /dev/null
@@ -74,7 +74,7 @@ format=qcow2,vdev=xvdb,\1g3-1.on.qcow2|" "$LAB/g3.cfg" > "$LAB/g3-on.cfg"
 guest_mark g3
 "$STOCK_XL" restore "$LAB/g3-on.cfg" "$D/hand.save" 2> /dev/null
 ticks_on g3 "by hand: it goes on"
-guest_wait_ticks g3 25
+guest_wait_ticks g3 6
 cat > "$D/hand.cfg" <<-CFG
 	name   = "hand"
 	memory = "hand.save"
@@ -84,7 +84,7 @@ cat > "$D/hand.cfg" <<-CFG
 instant_from[g3/$D/hand.cfg]=${instant_from[g3/hand]}
 instant_to[g3/$D/hand.cfg]=${instant_to[g3/hand]}
 back_to "a set made by hand, running" g3 "$D/hand.cfg"
-guest_wait_ticks g3 25
+guest_wait_ticks g3 6
 back_to "a set made by hand, again" g3 "$D/hand.cfg"
 comes_back g3 "a set made by hand"
 take "a snapshot on top of it" g3 s1

@@ -210,7 +210,7 @@ partial() {
     like "a snapshot that leaves a disk out is partial" \
         "$(xl snapshot-list g1)" 'next.* partial '
     like "the disk is named" "$(xl snapshot-info g1 next)" 'xvdb'
-    guest_wait_ticks g1 70
+    guest_wait_ticks g1 8
     refused "its revert is refused" "disk 'xvdb' is not in the snapshot: \
 .*file systems would break.*add --exclude xvdb" xl snapshot-revert g1 next
     refused "also with --force" "disk 'xvdb' is not in the snapshot" \

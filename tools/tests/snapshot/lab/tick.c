@@ -26,6 +26,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <linux/aio_abi.h>
 #include <linux/fs.h>
 #include <poll.h>
 #include <stdarg.h>
@@ -35,6 +36,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/reboot.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <termios.h>
 #include <time.h>
@@ -77,7 +79,7 @@ static struct {
 } lab = { .period_ms = 100, .ram_words = 4 * MIB / sizeof(uint64_t) };
 
 /* Aligned for O_DIRECT. */
-static struct block io_block __attribute__((aligned(BLOCK)));
+static struct block blocks[SLOTS] __attribute__((aligned(BLOCK)));
 static unsigned char io_mib[MIB] __attribute__((aligned(BLOCK)));
 
 /* A whole line in one write, so that the kernel's messages do not cut it. */
@@ -155,31 +157,99 @@ static off_t slot_offset(uint64_t count)
     return SLOT_FIRST + (off_t)(count % SLOTS) * SLOT_STRIDE;
 }
 
+/*
+ * What is read goes out in batches, for all disks at once: under emulation
+ * every notification of the backend costs milliseconds.
+ */
+struct piece {
+    const struct disk *disk;
+    off_t offset;
+    uint64_t count;             /* what it must hold, or is to hold */
+    bool failed;
+};
+
+static struct {
+    aio_context_t aio;
+    struct piece pieces[SLOTS];
+    struct iocb iocbs[SLOTS];
+    int n;
+} batch;
+
+static void add_piece(const struct disk *disk, off_t offset, uint64_t count)
+{
+    batch.pieces[batch.n++] = (struct piece){
+        .disk = disk, .offset = offset, .count = count,
+    };
+}
+
+/* All pieces at once, as IOCB_CMD_PREAD or IOCB_CMD_PWRITE. */
+static void run_batch(int opcode)
+{
+    struct iocb *list[SLOTS];
+    struct io_event events[SLOTS];
+    long sent = 0, done = 0, got, i;
+
+    for (i = 0; i < batch.n; i++) {
+        batch.pieces[i].failed = true;
+        list[i] = &batch.iocbs[i];
+        *list[i] = (struct iocb){
+            .aio_data = i,
+            .aio_lio_opcode = opcode,
+            .aio_fildes = batch.pieces[i].disk->fd,
+            .aio_buf = (uintptr_t)&blocks[i],
+            .aio_nbytes = BLOCK,
+            .aio_offset = batch.pieces[i].offset,
+        };
+    }
+    if (batch.n)
+        sent = syscall(SYS_io_submit, batch.aio, (long)batch.n, list);
+    while (done < sent) {
+        got = syscall(SYS_io_getevents, batch.aio, sent - done, sent - done,
+                      events, NULL);
+        if (got < 0 && errno != EINTR)
+            return;
+        /* A suspend of the guest interrupts it: EINTR, or not all. */
+        for (i = 0; i < got; i++, done++)
+            batch.pieces[events[i].data].failed = events[i].res != BLOCK;
+    }
+}
+
+/* 1 and the count, or 0 when there is no block of ours. */
+static int found_in(const struct block *block, off_t offset, uint64_t *count)
+{
+    if (memcmp(block->magic, magic, sizeof(magic)) ||
+        block->place != (uint64_t)offset)
+        return 0;
+    *count = block->count;
+    return 1;
+}
+
 /* 1 and the count, 0 when there is no block of ours, -1 on an I/O error. */
 static int get_block(const struct disk *disk, off_t offset, uint64_t *count)
 {
-    memset(&io_block, 0, sizeof(io_block));
-    if (pread(disk->fd, &io_block, BLOCK, offset) != BLOCK)
+    memset(blocks, 0, BLOCK);
+    if (pread(disk->fd, blocks, BLOCK, offset) != BLOCK)
         return -1;
-    if (memcmp(io_block.magic, magic, sizeof(magic)) ||
-        io_block.place != (uint64_t)offset)
-        return 0;
-    *count = io_block.count;
-    return 1;
+    return found_in(blocks, offset, count);
+}
+
+static void fill_block(struct block *block, off_t offset, uint64_t count)
+{
+    memset(block, (int)(count & 0xff), sizeof(*block));
+    memcpy(block->magic, magic, sizeof(magic));
+    block->count = count;
+    block->place = offset;
 }
 
 static int put_block(const struct disk *disk, off_t offset, uint64_t count)
 {
-    memset(&io_block, (int)(count & 0xff), sizeof(io_block));
-    memcpy(io_block.magic, magic, sizeof(magic));
-    io_block.count = count;
-    io_block.place = offset;
-    return pwrite(disk->fd, &io_block, BLOCK, offset) == BLOCK ? 0 : -1;
+    fill_block(blocks, offset, count);
+    return pwrite(disk->fd, blocks, BLOCK, offset) == BLOCK ? 0 : -1;
 }
 
 /*
  * The slot first, the head last: a disk cut off between the two has a head
- * that is true, and one slot ahead that nobody checks (see check_slot).
+ * that is true, and one slot ahead that nobody checks (see want_slot).
  */
 static void put_count(const struct disk *disk, uint64_t count)
 {
@@ -190,21 +260,35 @@ static void put_count(const struct disk *disk, uint64_t count)
 }
 
 /* One block against what it must hold; false once complained. */
-static bool check_block(const struct disk *disk, off_t offset, uint64_t want)
+static bool check_piece(const struct piece *piece, const struct block *block)
 {
     uint64_t have = 0;
-    int found = get_block(disk, offset, &have);
+    bool found = found_in(block, piece->offset, &have);
 
-    if (found < 0)
-        say("TICK %" PRIu64 " ERROR disk %s read: %s", lab.count,
-            disk->name, strerror(errno));
+    if (piece->failed)
+        say("TICK %" PRIu64 " ERROR disk %s read", lab.count,
+            piece->disk->name);
     else if (!found)
         say("TICK %" PRIu64 " MISMATCH disk %s has nothing at %lld",
-            lab.count, disk->name, (long long)offset);
-    else if (have != want)
+            lab.count, piece->disk->name, (long long)piece->offset);
+    else if (have != piece->count)
         say("TICK %" PRIu64 " MISMATCH disk %s has %" PRIu64 " at %lld",
-            lab.count, disk->name, have, (long long)offset);
-    return found > 0 && have == want;
+            lab.count, piece->disk->name, have, (long long)piece->offset);
+    return !piece->failed && found && have == piece->count;
+}
+
+/* Read all pieces and check them; false once complained. */
+static bool check_batch(void)
+{
+    bool good = true;
+    int i;
+
+    memset(blocks, 0, batch.n * sizeof(blocks[0]));
+    run_batch(IOCB_CMD_PREAD);
+    for (i = 0; i < batch.n; i++)
+        good &= check_piece(&batch.pieces[i], &blocks[i]);
+    batch.n = 0;
+    return good;
 }
 
 /*
@@ -212,14 +296,13 @@ static bool check_block(const struct disk *disk, off_t offset, uint64_t want)
  * The slot that the next tick will write is not checked: it may already
  * hold that count.
  */
-static bool check_slot(const struct disk *disk, uint64_t k)
+static void want_slot(const struct disk *disk, uint64_t k)
 {
     uint64_t back = (lab.count - k) % SLOTS;
 
-    if (k % SLOTS == (lab.count + 1) % SLOTS)
-        return true;
-    return check_block(disk, slot_offset(k),
-                       back < lab.count ? lab.count - back : 0);
+    if (k % SLOTS != (lab.count + 1) % SLOTS)
+        add_piece(disk, slot_offset(k),
+                  back < lab.count ? lab.count - back : 0);
 }
 
 /*
@@ -228,15 +311,18 @@ static bool check_slot(const struct disk *disk, uint64_t k)
  * disk that is ahead of the memory, the slot before this one a disk that is
  * behind, and over 64 ticks every slot gets its turn.
  */
-static bool check_disk(const struct disk *disk)
+static bool check_disks(void)
 {
-    bool good = check_block(disk, 0, lab.count);
+    int i;
 
-    good &= check_slot(disk, lab.count);
-    good &= check_slot(disk, lab.count - 1);
-    good &= check_slot(disk, lab.count + 2);
-    good &= check_slot(disk, lab.count * 7 + 3);
-    return good;
+    for (i = 0; i < lab.ndisks; i++) {
+        add_piece(&lab.disks[i], 0, lab.count);
+        want_slot(&lab.disks[i], lab.count);
+        want_slot(&lab.disks[i], lab.count - 1);
+        want_slot(&lab.disks[i], lab.count + 2);
+        want_slot(&lab.disks[i], lab.count * 7 + 3);
+    }
+    return check_batch();
 }
 
 /* Wait for the device node: an HVM guest meets its disks late. */
@@ -286,9 +372,12 @@ static void format_disk(const struct disk *disk)
 {
     uint64_t slot;
 
-    for (slot = 1; slot < SLOTS; slot++)
-        if (put_block(disk, slot_offset(slot), 0))
-            break;              /* put_count meets the same error */
+    for (slot = 1; slot < SLOTS; slot++) {
+        fill_block(&blocks[batch.n], slot_offset(slot), 0);
+        add_piece(disk, slot_offset(slot), 0);
+    }
+    run_batch(IOCB_CMD_PWRITE); /* put_count meets the same error */
+    batch.n = 0;
     put_count(disk, 0);
 }
 
@@ -303,7 +392,8 @@ static const char *continue_count(const uint64_t *heads)
         if (heads[i] != lab.count)
             put_count(&lab.disks[i], lab.count);
         for (slot = 0; slot < SLOTS; slot++)
-            check_slot(&lab.disks[i], slot);
+            want_slot(&lab.disks[i], slot);
+        check_batch();
     }
     return verdict;
 }
@@ -374,8 +464,7 @@ static void tick(void)
     bool good = check_ram();
     int i;
 
-    for (i = 0; i < lab.ndisks; i++)
-        good &= check_disk(&lab.disks[i]);
+    good &= check_disks();
     measure_gap();
     if (good)
         say("TICK %" PRIu64 " ok", lab.count);
@@ -583,6 +672,8 @@ int main(void)
         say("TICK 0 ERROR no memory for the pattern");
         lab.ram_words = 0;
     }
+    if (syscall(SYS_io_setup, SLOTS, &batch.aio))
+        say("TICK 0 ERROR no asynchronous I/O: %s", strerror(errno));
     for (i = 0; i < lab.ndisks; i++)
         open_disk(&lab.disks[i]);
     start_count();
