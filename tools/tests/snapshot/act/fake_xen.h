@@ -20,6 +20,15 @@ struct fake_host {
     int resumed, unpaused;      /* how often it was asked */
     int suspends_after;         /* looks at the domain until it suspends
                                  * itself; 0: never */
+    /* what libxl_domain_suspend does: it writes a stream of an END record
+     * alone once the domain stands, or does one of these */
+    int suspend_rc;             /* fails with that code */
+    bool suspend_hangs;
+    int asked;                  /* how often it was called */
+    int look_ms;                /* a look at the domain makes it that much
+                                 * later, as does skew_ms by hand */
+    int64_t skew_ms;
+    int watch_events;           /* not yet fetched with xs_check_watch */
     char userdata[65536];       /* libxl-json */
     struct {
         char path[160], value[400];
