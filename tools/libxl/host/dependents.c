@@ -39,21 +39,13 @@ static char *backing_name(int dirfd, const char *name)
 static bool stands_on(const char *dir, const char *name,
                       const struct snap_fs_id *id)
 {
-    struct snap_ctx quiet = SNAP_CTX_INIT;
     AUTO_FREE char *path = snap_qcow2_resolve(dir, name);
     const char *base = strrchr(id->real, '/');
-    struct snap_fs_id other;
-    bool same = false;
 
     if (!path)
         return !strncmp(name, "json:", 5)
                && strstr(name, base ? base + 1 : id->real);
-    if (!snap_fs_identify(&quiet, path, &other)) {
-        same = snap_fs_same(&other, id);
-        free(other.real);
-    }
-    snap_ctx_dispose(&quiet);
-    return same;
+    return snap_fs_leads_to(path, id);
 }
 
 static bool may_be_image(const struct dirent *e)

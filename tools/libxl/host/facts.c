@@ -187,41 +187,31 @@ static void join_qemu(struct snap_ctx *sc, struct snap_facts_disk *d,
     }
 }
 
-static bool same_file(struct snap_ctx *sc, const struct snap_fs_id *id,
-                      const char *path)
+static bool is_disk(const struct snap_facts_disk *d, const char *path)
 {
-    struct snap_fs_id other;
-    bool same;
-
-    if (!path || path[0] != '/' || snap_fs_identify(sc, path, &other)) {
-        snap_clear(sc);
-        return false;
-    }
-    same = snap_fs_same(id, &other);
-    free(other.real);
-    return same;
+    return path && path[0] == '/' && snap_fs_leads_to(path, &d->id);
 }
 
-static void check_qemu_file(struct snap_ctx *sc, struct snap_facts_disk *d)
+static void check_qemu_file(struct snap_facts_disk *d)
 {
     if (!d->node || !d->have_id || d->chain_error) return;
-    if (!same_file(sc, &d->id, d->qemu_file))
+    if (!is_disk(d, d->qemu_file))
         d->chain_error = snap_printf("QEMU has '%s' open where the "
             "configuration names '%s': somebody changed it by hand",
             d->qemu_file ? d->qemu_file : "?", d->path);
-    else if (d->params && !same_file(sc, &d->id, snap_vbd_path(d->params)))
+    else if (d->params && !is_disk(d, snap_vbd_path(d->params)))
         d->chain_error = snap_printf("xenstore names '%s' where the "
             "configuration names '%s': somebody changed it by hand",
             d->params, d->path);
 }
 
-static void count_openings(struct snap_ctx *sc, struct snap_facts_disk *d,
+static void count_openings(struct snap_facts_disk *d,
                            const struct snap_qmp_disks *q)
 {
     size_t i;
 
     for (i = 0; d->have_id && i < q->len; i++)
-        if (q->data[i].inserted && same_file(sc, &d->id, q->data[i].file))
+        if (q->data[i].inserted && is_disk(d, q->data[i].file))
             d->opened_times++;
 }
 
@@ -244,8 +234,8 @@ static void read_qemu_disks(struct snap_ctx *sc, struct snap_facts *f,
         if (d && !d->node) join_qemu(sc, d, &q.data[i]);
     }
     for (i = 0; i < f->ndisks; i++) {
-        count_openings(sc, &f->disks[i], &q);
-        check_qemu_file(sc, &f->disks[i]);
+        count_openings(&f->disks[i], &q);
+        check_qemu_file(&f->disks[i]);
     }
     snap_qmp_disks_dispose(&q);
 }

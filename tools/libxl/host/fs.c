@@ -161,6 +161,34 @@ bool snap_fs_same(const struct snap_fs_id *a, const struct snap_fs_id *b)
     return a->block == b->block && a->dev == b->dev && a->ino == b->ino;
 }
 
+bool snap_fs_leads_to(const char *path, const struct snap_fs_id *id)
+{
+    struct snap_ctx quiet = SNAP_CTX_INIT;
+    struct snap_fs_id other;
+    bool same = false;
+
+    if (path && !snap_fs_identify(&quiet, path, &other)) {
+        same = snap_fs_same(&other, id);
+        free(other.real);
+    }
+    snap_ctx_dispose(&quiet);
+    return same;
+}
+
+bool snap_fs_same_file(const char *x, const char *y)
+{
+    struct snap_ctx quiet = SNAP_CTX_INIT;
+    struct snap_fs_id id;
+    bool same = false;
+
+    if (x && !snap_fs_identify(&quiet, x, &id)) {
+        same = snap_fs_leads_to(y, &id);
+        free(id.real);
+    }
+    snap_ctx_dispose(&quiet);
+    return same;
+}
+
 /* ---- reading ---- */
 
 static int open_regular(struct snap_ctx *sc, const char *path, int flags,

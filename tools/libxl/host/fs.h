@@ -24,6 +24,10 @@ struct snap_fs_id {
 int snap_fs_identify(struct snap_ctx *sc, const char *path,
                      struct snap_fs_id *out);
 bool snap_fs_same(const struct snap_fs_id *a, const struct snap_fs_id *b);
+/* Does this path lead to that file; do two paths lead to one?  What cannot be
+ * looked at, or is NULL, does not; there is no message. */
+bool snap_fs_leads_to(const char *path, const struct snap_fs_id *id);
+bool snap_fs_same_file(const char *x, const char *y);
 
 /* What follows fails with ERROR_NOTFOUND where a path is not there, with
  * ERROR_INVAL where something is of the wrong kind or exists already. */

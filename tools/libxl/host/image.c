@@ -375,17 +375,7 @@ int snap_image_chain(struct snap_ctx *sc, const char *path,
 /* One file by two names? */
 static bool same_image(const char *x, const char *y)
 {
-    struct snap_ctx quiet = SNAP_CTX_INIT;
-    struct snap_fs_id a = { .real = NULL }, b = { .real = NULL };
-    bool same = !strcmp(x, y);
-
-    if (!same)
-        same = !snap_fs_identify(&quiet, x, &a)
-               && !snap_fs_identify(&quiet, y, &b) && snap_fs_same(&a, &b);
-    snap_ctx_dispose(&quiet);
-    free(a.real);
-    free(b.real);
-    return same;
+    return !strcmp(x, y) || snap_fs_same_file(x, y);
 }
 
 /* QEMU has `open` where the header names im->backing: one file? */

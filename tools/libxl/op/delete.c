@@ -52,23 +52,13 @@ static int refuse_dependents(struct delete *d,
     for (i = 0; i < d->p->nothers; i++) {
         const struct snap_manifest *m = &d->p->others[i].manifest;
 
-        for (k = 0; k < m->ndisks; k++) {
-            struct snap_fs_id other;
-            bool same;
-
-            if (m->disks[k].type != SNAP_DISK_EXTERNAL) continue;
-            if (snap_fs_identify(d->sc, m->disks[k].image, &other)) {
-                snap_clear(d->sc);
-                continue;
-            }
-            same = snap_fs_same(&other, id);
-            free(other.real);
-            if (same)
+        for (k = 0; k < m->ndisks; k++)
+            if (m->disks[k].type == SNAP_DISK_EXTERNAL
+                && snap_fs_leads_to(m->disks[k].image, id))
                 return snap_fail(d->sc, ERROR_INVAL, "disk '%s': snapshot "
                                  "'%s' depends on '%s', so nothing in that "
                                  "image may change; delete that one first",
                                  md->vdev, m->name, id->real);
-        }
     }
     beside = snap_dependents_beside(d->sc, id);
     if (beside)
@@ -84,25 +74,17 @@ static const char *also_named_by(struct delete *d,
                                  const struct snap_manifest_disk *md,
                                  const struct snap_fs_id *id)
 {
-    struct snap_ctx quiet = SNAP_CTX_INIT;
-    const char *found = NULL;
     size_t i, k;
 
-    for (i = 0; !found && i < d->p->nothers; i++) {
+    for (i = 0; i < d->p->nothers; i++) {
         const struct snap_manifest *m = &d->p->others[i].manifest;
 
-        for (k = 0; !found && k < m->ndisks; k++) {
-            struct snap_fs_id other;
-
-            if (!m->disks[k].tag || strcmp(m->disks[k].tag, md->tag)
-                || snap_fs_identify(&quiet, m->disks[k].image, &other))
-                continue;
-            if (snap_fs_same(&other, id)) found = d->p->others[i].directory;
-            free(other.real);
-        }
+        for (k = 0; k < m->ndisks; k++)
+            if (m->disks[k].tag && !strcmp(m->disks[k].tag, md->tag)
+                && snap_fs_leads_to(m->disks[k].image, id))
+                return d->p->others[i].directory;
     }
-    snap_ctx_dispose(&quiet);
-    return found;
+    return NULL;
 }
 
 /* The tag must be the one that was made then. */

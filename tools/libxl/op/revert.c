@@ -61,16 +61,9 @@ static const char *disk_path(struct snap_revert *r,
 {
     const struct snap_domconfig_disk *c = snap_revert_config_disk(r,
                                                                   d->m->vdev);
-    struct snap_ctx quiet = SNAP_CTX_INIT;
-    struct snap_fs_id id = { .real = NULL };
-    bool same;
 
     if (d->new_path) return d->new_path;
-    same = c && c->path && !snap_fs_identify(&quiet, c->path, &id)
-           && snap_fs_same(&id, &d->id);
-    free(id.real);
-    snap_ctx_dispose(&quiet);
-    return same ? c->path : d->id.real;
+    return c && snap_fs_leads_to(c->path, &d->id) ? c->path : d->id.real;
 }
 
 static int set_disks(struct snap_revert *r)

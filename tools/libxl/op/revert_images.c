@@ -29,20 +29,11 @@ static void frozen_by_manifests(struct snap_revert *r,
     for (i = 0; i < r->p->nothers; i++) {
         const struct snap_manifest *m = &r->p->others[i].manifest;
 
-        for (k = 0; k < m->ndisks; k++) {
-            struct snap_fs_id id;
-
-            if (m->disks[k].type != SNAP_DISK_EXTERNAL
-                || !m->disks[k].image) continue;
-            if (snap_fs_identify(r->sc, m->disks[k].image, &id)) {
-                snap_clear(r->sc);
-                continue;
-            }
-            if (snap_fs_same(&id, &d->id))
+        for (k = 0; k < m->ndisks; k++)
+            if (m->disks[k].type == SNAP_DISK_EXTERNAL
+                && snap_fs_leads_to(m->disks[k].image, &d->id))
                 freeze(d, snap_printf("snapshot '%s' depends on '%s'",
                                       m->name, d->id.real));
-            free(id.real);
-        }
     }
 }
 
@@ -54,19 +45,11 @@ static void frozen_by_chain(struct snap_revert *r, struct snap_revert_disk *d)
     for (i = 0; i < r->now.ndisks; i++) {
         const struct snap_chain *c = &r->now.disks[i].chain;
 
-        for (k = 1; k < c->len; k++) {
-            struct snap_fs_id id;
-
-            if (snap_fs_identify(r->sc, c->data[k].path, &id)) {
-                snap_clear(r->sc);
-                continue;
-            }
-            if (snap_fs_same(&id, &d->id))
+        for (k = 1; k < c->len; k++)
+            if (snap_fs_leads_to(c->data[k].path, &d->id))
                 freeze(d, snap_printf("the present disk '%s' is an overlay "
                                       "on '%s'", r->now.disks[i].vdev,
                                       d->id.real));
-            free(id.real);
-        }
     }
 }
 

@@ -125,18 +125,11 @@ static int config_apply(struct snap_act *a, const struct snap_step *s)
 /* Is what stands at an overlay's path an overlay on that base? */
 static bool stands_on(const char *overlay, const char *base)
 {
-    struct snap_ctx quiet = SNAP_CTX_INIT;
     struct snap_strings layers = { 0 };
-    struct snap_fs_id want = { .real = NULL }, have = { .real = NULL };
-    bool answer = false;
+    bool answer;
 
     snap_dependents_layers(overlay, &layers);
-    if (layers.len && !snap_fs_identify(&quiet, layers.data[0], &have)
-        && !snap_fs_identify(&quiet, base, &want))
-        answer = snap_fs_same(&have, &want);
-    snap_ctx_dispose(&quiet);
-    free(have.real);
-    free(want.real);
+    answer = layers.len && snap_fs_same_file(layers.data[0], base);
     snap_strings_dispose(&layers);
     return answer;
 }

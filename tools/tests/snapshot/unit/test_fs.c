@@ -121,6 +121,14 @@ static void identifies_files(void)
     ok(snap_fs_same(&a, &b) && snap_fs_same(&a, &c),
        "a symbolic and a hard link are the same image");
     ok(!snap_fs_same(&a, &d), "an equal copy is not");
+    ok(snap_fs_leads_to(soft, &a) && snap_fs_leads_to(hard, &a)
+       && !snap_fs_leads_to(other, &a), "whether a path leads to it is told");
+    ok(snap_fs_same_file(soft, hard) && !snap_fs_same_file(file, other),
+       "whether two paths lead to one file, too");
+    ok(!snap_fs_leads_to(NULL, &a) && !snap_fs_leads_to("/none", &a)
+       && !snap_fs_same_file(NULL, NULL) && !snap_fs_same_file(file, "/none")
+       && !snap_fs_same_file("/none", "/none"),
+       "what is not there leads nowhere");
     free(a.real);
     free(b.real);
     free(c.real);
