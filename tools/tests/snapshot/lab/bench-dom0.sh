@@ -52,7 +52,8 @@ guest() {
         mk_qcow2 "$dir/img/$name-$i.qcow2" 256M
         disks+=("$dir/img/$name-$i.qcow2")
     done
-    guest_config "$name" "$type" $MEMORY_MB "${disks[@]}" > /dev/null
+    GUEST_EXTRA="tick.ms=100 tick.ram=4 ${GUEST_EXTRA:-}" GUEST_WEIGHT=256 \
+        guest_config "$name" "$type" $MEMORY_MB "${disks[@]}" > /dev/null
     guest_start "$name" || die "$name does not start"
     guest_wait_ticks "$name" 20 120 >&2 || die "$name does not tick"
 }

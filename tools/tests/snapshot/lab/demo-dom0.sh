@@ -118,7 +118,7 @@ set_up() {
     mount --bind /disk/img /img || exit 1
     mk_qcow2 /img/a.qcow2 64M
     mk_raw /img/b.img 64M
-    guest_config demo pv 128 /img/a.qcow2 "format=raw,vdev=xvdb,access=rw,\
+    GUEST_WEIGHT=256 guest_config demo pv 128 /img/a.qcow2 "format=raw,vdev=xvdb,access=rw,\
 backendtype=qdisk,target=/img/b.img" > /dev/null
 }
 

@@ -14,6 +14,7 @@ CONSOLES=/var/log/xen/console
 tap_count=0
 tap_failed=0
 tap_planned=
+tap_since=0
 
 # ---- TAP ----------------------------------------------------------------
 
@@ -30,8 +31,12 @@ diag() {
     echo "# ${text//$'\n'/$'\n'# }"
 }
 
-# tap_result STATUS CLAIM: one line of TAP.
+# tap_result STATUS CLAIM: one line of TAP; where the time goes is said, too.
 tap_result() {
+    local took=$((SECONDS - tap_since))
+
+    tap_since=$SECONDS
+    [ "$took" -lt 10 ] || echo "# $took s for the next"
     tap_count=$((tap_count + 1))
     if [ "$1" -eq 0 ]; then
         echo "ok $tap_count - $2"
@@ -230,7 +235,9 @@ guest_disk() {
 
 # guest_config NAME TYPE MEM_MB [DISKSPEC...]: write LAB/NAME.cfg, print its
 # path.  GUEST_EXTRA adds kernel options (tick.ms=50), GUEST_CFG adds lines
-# to the configuration, GUEST_VIF=1 adds a vif on xenbr0.
+# to the configuration, GUEST_VIF=1 adds a vif on xenbr0.  A guest has the
+# processor when dom0 has no use for it: what it ticks while a command runs
+# nobody waits for.
 guest_config() {
     local name=$1 type=$2 mem=$3 spec disks='' vdevs='' i=0 cpio
     local vif='' kernel=$LAB/vmlinux
@@ -253,10 +260,12 @@ guest_config() {
         echo "type = '$type'"
         echo "memory = $mem"
         echo "vcpus = 1"
+        echo "cpu_weight = ${GUEST_WEIGHT:-16}"
         echo "kernel = '$(readlink -f "$kernel")'"
         echo "ramdisk = '$(readlink -f "$cpio")'"
         echo "extra = 'console=hvc0 quiet panic=1 tick.disks=${vdevs#,}" \
-            "$(< "$LAB/linux-spares") ${GUEST_EXTRA:-}'"
+            "$(< "$LAB/linux-spares") tick.ms=150 tick.ram=1" \
+            "${GUEST_EXTRA:-}'"
         echo "disk = [ $disks]"
         [ -z "${GUEST_VIF:-}" ] || echo "vif = [ '${vif}bridge=xenbr0' ]"
         if [ "$type" = hvm ]; then

@@ -73,8 +73,7 @@ access=rw,target=$path")
         fi
         images+=("$path")
     done
-    GUEST_EXTRA="tick.ms=150 tick.ram=1 ${GUEST_EXTRA:-}" \
-        guest_config "$name" "$type" "$mem" "${disks[@]}" > /dev/null
+    guest_config "$name" "$type" "$mem" "${disks[@]}" > /dev/null
     guest_start "$name" || bail_out "guest $name does not start"
     guest_wait_ticks "$name" 5 480 || bail_out "guest $name does not tick"
 }

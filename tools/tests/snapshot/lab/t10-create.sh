@@ -98,10 +98,10 @@ like "xl snapshot-list shows it" "$(xl snapshot-list g1)" \
     's1\* .* full +running'
 looked_after "PV, 1 disk, internal" g1
 
-# ---- PVH, two disks, one of them raw: mixed, by default
+# ---- PV, two disks, one of them raw: mixed, by default
 
-snap_guest g2 pvh 128 qr
-create_case "PVH, 2 disks, mixed" g2 ie
+snap_guest g2 pv 96 qr
+create_case "PV, 2 disks, mixed" g2 ie
 like "the message has the new disk= entry" "$err" \
     "format=qcow2,vdev=xvdb,access=rw,target=$D/g2-1.s1.qcow2"
 like "the memory image names the frozen base" \
@@ -110,7 +110,7 @@ like "the memory image names the frozen base" \
 unlike "the memory image does not name the overlay" \
     "$(head -c 20000 $STORE/g2/s1/memory.xl | tr -d '\0\n ')" \
     "g2-1.s1.qcow2"
-looked_after "PVH, 2 disks, mixed" g2
+looked_after "PV, 2 disks, mixed" g2
 
 # ---- PV, four disks, all external
 

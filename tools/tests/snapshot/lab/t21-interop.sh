@@ -37,7 +37,7 @@ back_to "after that, ours" g1 s2
 guest_destroy g1
 
 # an internal snapshot, put back by hand
-snap_guest g2 pvh 128 qq
+snap_guest g2 pv 96 qq
 take "two disks, internal" g2 s1
 guest_destroy g2
 qemu-img snapshot -a s1 "$D/g2-0.qcow2"

@@ -69,7 +69,7 @@ disks_in_xenstore('/local/domain/0/backend');
 foreach my $path (sort glob('/var/lib/xen/userdata-d.*')) {
     my $text = content($path);
 
-    $text =~ s/\s//g;
+    $text =~ s{[\s\0]}{}g;
     print "$path $text\n";
 }
 tree($store);
