@@ -206,11 +206,20 @@ FORCE:
 
 # ---- build
 
-all: lib $(if $(wildcard $(srcdir)/tools/xl/xl.c),xl xl-snapshot)
+all: lib xl xl-snapshot xl-snapshot-recover.service
 lib: libxlsnapshot.a
 
 xl-snapshot: xl
 	$(Q)ln -sf xl $@
+
+# ---- the unit that recovers at boot
+
+unit := xl-snapshot-recover.service
+systemddir = $(prefix)/lib/systemd/system
+
+$(unit): $(srcdir)/tools/xl/$(unit).in config.mk
+	$(Q)sed -e 's,@sbindir@,$(sbindir),' -e 's,@docdir@,$(docdir),' \
+	    $< > $@
 
 # ---- install
 
@@ -218,6 +227,8 @@ install: all
 	$(INSTALL) -d '$(DESTDIR)$(sbindir)' '$(DESTDIR)$(docdir)/misc'
 	$(INSTALL) -m 755 xl '$(DESTDIR)$(sbindir)/xl'
 	ln -sf xl '$(DESTDIR)$(sbindir)/xl-snapshot'
+	$(INSTALL) -d '$(DESTDIR)$(systemddir)'
+	$(INSTALL) -m 644 $(unit) '$(DESTDIR)$(systemddir)/$(unit)'
 	$(if $(docs),$(INSTALL) -m 644 $(docs:%='$(srcdir)/%') \
 	    '$(DESTDIR)$(docdir)')
 	$(if $(docs_misc),$(INSTALL) -m 644 $(docs_misc:%='$(srcdir)/%') \
@@ -225,6 +236,7 @@ install: all
 
 uninstall:
 	rm -f '$(DESTDIR)$(sbindir)/xl' '$(DESTDIR)$(sbindir)/xl-snapshot'
+	rm -f '$(DESTDIR)$(systemddir)/$(unit)'
 	rm -f $(foreach f,$(notdir $(docs)),'$(DESTDIR)$(docdir)/$f')
 	rm -f $(foreach f,$(notdir $(docs_misc)),'$(DESTDIR)$(docdir)/misc/$f')
 	-rmdir '$(DESTDIR)$(docdir)/misc' '$(DESTDIR)$(docdir)' 2>/dev/null
@@ -276,7 +288,7 @@ endif
 
 clean:
 	rm -rf obj obj-san
-	rm -f libxlsnapshot.a xl xl-snapshot
+	rm -f libxlsnapshot.a xl xl-snapshot $(unit)
 
 # What autogen.sh made goes only with the tree it was made in.
 distclean: clean

@@ -216,6 +216,18 @@ void libxl_snapshot_report_dispose(libxl_snapshot_report *report);
 int libxl_snapshot_check(libxl_snapshot_ctx *ctx, uint32_t domid,
                          libxl_snapshot_report *report);
 
+/* A command that works on a domain now, or was interrupted there. */
+typedef struct {
+    char *domain, *what;        /* "create", "revert" or "delete" */
+    int pid;                    /* of the process that works on it; 0: none,
+                                 * recover has to */
+} libxl_snapshot_operation;
+/* All of them, or those of one domain. They are looked at without a lock: an
+ * answer may be old when it arrives. */
+void libxl_snapshot_operations(const char *domain_name,
+                               libxl_snapshot_operation **list, size_t *n);
+void libxl_snapshot_operations_free(libxl_snapshot_operation *list, size_t n);
+
 /* By hand what the guardian does: resume a domain that an interrupted create
  * left suspended, and let its monitor go on. `domain_name` or NULL for every
  * domain with a journal. What was done is in result->notes. */

@@ -13,6 +13,52 @@
 #include "session.h"
 #include "store.h"
 
+/* ---- what is not over ------------------------------------------------ */
+
+static void tell_operation(const struct xl_request *rq,
+                           const libxl_snapshot_operation *o)
+{
+    AUTO_FREE char *quoted = xl_shell_quote(o->domain);
+
+    if (o->pid)
+        xl_note(rq, "A snapshot-%s of domain '%s' is at work (process %d).",
+                o->what, o->domain, o->pid);
+    else
+        xl_message("A snapshot-%s of domain '%s' was interrupted; run "
+                   "`xl snapshot-recover %s`.", o->what, o->domain, quoted);
+}
+
+static struct snap_json *operation_json(const libxl_snapshot_operation *o)
+{
+    struct snap_json *j = snap_json_new_object();
+    AUTO_FREE char *domain = xl_json_text(o->domain);
+    AUTO_FREE char *what = xl_json_text(o->what);
+
+    snap_json_set_str(j, "domain", domain);
+    snap_json_set_str(j, "what", what);
+    if (o->pid) snap_json_set_int(j, "pid", o->pid);
+    return j;
+}
+
+/* Commands that work now or were interrupted: told, or put into `json`. */
+static void show_operations(const struct xl_request *rq, const char *domain,
+                            struct snap_json *json)
+{
+    struct snap_json *list = json ? snap_json_new_array() : NULL;
+    libxl_snapshot_operation *o;
+    size_t i, n;
+
+    libxl_snapshot_operations(domain, &o, &n);
+    for (i = 0; i < n; i++) {
+        if (list)
+            snap_json_append(list, operation_json(&o[i]));
+        else
+            tell_operation(rq, &o[i]);
+    }
+    libxl_snapshot_operations_free(o, n);
+    if (json) snap_json_set(json, "operations", list);
+}
+
 /* ---- list ------------------------------------------------------------ */
 
 /* A line of a listing. Strings are borrowed, except `shown` and `disks`. */
@@ -223,7 +269,10 @@ int xl_snapshot_list(struct xl_request *rq)
         snap_json_set_int(o, "exit", XL_DONE);
         snap_json_set_str(o, "store", store);
         snap_json_set(o, "domains", l.json);
+        show_operations(rq, domain, o);
         xl_print_json(o);
+    } else {
+        show_operations(rq, domain, NULL);
     }
     return 0;
 }
@@ -309,7 +358,8 @@ static void print_info(const struct info *info)
     }
 }
 
-static void print_info_json(const struct info *info)
+static void print_info_json(const struct xl_request *rq, const char *domain,
+                            const struct info *info)
 {
     struct snap_json *o = snap_json_new_object();
     struct snap_json *disks = snap_json_new_array();
@@ -325,6 +375,7 @@ static void print_info_json(const struct info *info)
         snap_json_append(disks, j);
     }
     snap_json_set(o, "disks", disks);
+    show_operations(rq, domain, o);
     xl_print_json(o);
 }
 
@@ -359,10 +410,12 @@ int xl_snapshot_info(struct xl_request *rq)
             .current = is_current(rq, domain, set.directory),
             .m = set.manifest,
         };
-        if (xl_given(rq, OPT_JSON))
-            print_info_json(&info);
-        else
+        if (xl_given(rq, OPT_JSON)) {
+            print_info_json(rq, domain, &info);
+        } else {
             print_info(&info);
+            show_operations(rq, domain, NULL);
+        }
     }
     libxl_snapshot_set_dispose(&set);
     snap_ctx_dispose(&sc);

@@ -225,36 +225,48 @@ int snap_journal_load(struct snap_ctx *sc, const struct snap_journal *j,
     return load_fd(sc, j->fd, j->path, lines);
 }
 
-static void list_one(struct snap_ctx *sc, const char *file,
-                     struct snap_strings *domains)
+/* A string of the head of the journal at this path, malloc'd, or NULL; and
+ * who holds its lock. */
+static char *peek(const char *path, const char *key, int *pid)
 {
-    AUTO_FREE char *path = snap_printf("%s/%s", SNAP_JOURNAL_DIR, file);
+    struct snap_ctx quiet = SNAP_CTX_INIT;
     AUTO_CLOSE int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW
                              | O_NONBLOCK);
     AUTO_JSON struct snap_json *lines = NULL;
-    const char *name;
+    const char *text = NULL;
 
-    if (fd < 0 || load_fd(sc, fd, path, &lines)) {
-        snap_clear(sc);
-        return;
-    }
-    name = snap_json_get_str(snap_json_at(lines, 0), "domain");
-    if (name) snap_strings_add(domains, name);
+    if (fd >= 0 && !load_fd(&quiet, fd, path, &lines))
+        text = snap_json_get_str(snap_json_at(lines, 0), key);
+    if (pid) *pid = fd >= 0 ? lock_holder(fd) : 0;
+    snap_ctx_dispose(&quiet);
+    return text ? snap_strdup(text) : NULL;
 }
 
-int snap_journal_list(struct snap_ctx *sc, struct snap_strings *domains)
+bool snap_journal_peek(const char *domain_name, char **what, int *pid)
+{
+    AUTO_FREE char *path = snap_journal_path(domain_name);
+
+    *what = peek(path, "what", pid);
+    return *what;
+}
+
+void snap_journal_list(struct snap_strings *domains)
 {
     DIR *d = opendir(SNAP_JOURNAL_DIR);
     struct dirent *e;
 
     memset(domains, 0, sizeof(*domains));
-    if (!d) return 0;
+    if (!d) return;
     while ((e = readdir(d))) {
         size_t n = strlen(e->d_name), s = strlen(JOURNAL_SUFFIX);
 
-        if (n > s && !strcmp(e->d_name + n - s, JOURNAL_SUFFIX))
-            list_one(sc, e->d_name, domains);
+        AUTO_FREE char *path = NULL;
+        char *name;
+
+        if (n <= s || strcmp(e->d_name + n - s, JOURNAL_SUFFIX)) continue;
+        path = snap_printf("%s/%s", SNAP_JOURNAL_DIR, e->d_name);
+        name = peek(path, "domain", NULL);
+        if (name) snap_strings_take(domains, name);
     }
     closedir(d);
-    return 0;
 }

@@ -510,15 +510,15 @@ int libxl_snapshot_recover(libxl_snapshot_ctx *ctx, const char *domain_name,
     if (domain_name)
         snap_strings_add(&names, domain_name);
     else
-        rc = snap_journal_list(ctx, &names);
-    for (i = 0; !rc && i < names.len; i++) {
+        snap_journal_list(&names);
+    for (i = 0; i < names.len; i++) {
         int one = recover_one(ctx, x, names.data[i], dry_run,
                               lock_timeout_ms, result);
 
         if (one && !first) first = one;
     }
     snap_strings_dispose(&names);
-    if (!rc) rc = first;
+    rc = first;
     if (rc && ctx->hint) {
         ctx->outcome = LIBXL_SNAPSHOT_NOT_WHOLE;
         return rc;

@@ -291,6 +291,29 @@ int libxl_snapshot_recover(libxl_snapshot_ctx *ctx, const char *domain,
     return rc;
 }
 
+/* $FAKE_OPERATIONS: one of "a b", by the process of that number; 0: none. */
+void libxl_snapshot_operations(const char *domain,
+                               libxl_snapshot_operation **list, size_t *n)
+{
+    const char *pid = getenv("FAKE_OPERATIONS");
+
+    *n = pid ? 1 : 0;
+    *list = snap_zalloc(sizeof(**list));
+    if (!pid) return;
+    (*list)->domain = snap_strdup(domain ? domain : "a b");
+    (*list)->what = snap_strdup("create");
+    (*list)->pid = atoi(pid);
+}
+
+void libxl_snapshot_operations_free(libxl_snapshot_operation *list, size_t n)
+{
+    if (n) {
+        free(list->domain);
+        free(list->what);
+    }
+    free(list);
+}
+
 void libxl_snapshot_report_dispose(libxl_snapshot_report *r)
 {
     size_t i;

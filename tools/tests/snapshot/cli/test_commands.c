@@ -641,6 +641,31 @@ static void recover(void)
     is_int(status, 4, "not whole is 4");
 }
 
+static void operations(void)
+{
+    setenv("FAKE_OPERATIONS", "0", 1);
+    run("", "snapshot-list", "-q");
+    is_int(status, 0, "list is done");
+    like(err, "A snapshot-create of domain 'a b' was interrupted; run `xl "
+         "snapshot-recover 'a b'`.", "what was interrupted is told, also to "
+         "who wants quiet");
+    run("", "snapshot-list", "web");
+    like(err, "domain 'web' was interrupted", "of the domain that is listed");
+    setenv("FAKE_OPERATIONS", "4711", 1);
+    run("", "snapshot-list");
+    like(err, "A snapshot-create of domain 'a b' is at work (process 4711).",
+         "and what is at work");
+    run("", "snapshot-list", "-q");
+    is_str(err, "", "but not to who wants quiet");
+    run("", "snapshot-list", "--json");
+    like(out, "\"operations\"", "JSON has it");
+    like(out, "\"pid\": 4711", "with the process");
+    is_str(err, "", "and standard error nothing");
+    unsetenv("FAKE_OPERATIONS");
+    run("", "snapshot-list", "--json");
+    like(out, "\"operations\": []", "and an empty list without any");
+}
+
 int main(int argc, char **argv)
 {
     const char *const clean[] = { "/bin/rm", "-rf", dir, NULL };
@@ -672,6 +697,7 @@ int main(int argc, char **argv)
     delete();
     check();
     recover();
+    operations();
     if (snap_run_ok(&sc, clean, 10000, NULL)) diag("%s", sc.message);
     snap_ctx_dispose(&sc);
     free(store);
