@@ -9,6 +9,8 @@
 
 #define TRANSACTION_TIMEOUT_MS 120000
 #define COMMIT_TIMEOUT_MS 600000
+/* The guest stands while a QEMU that has been silent is asked once more. */
+#define SILENT_TIMEOUT_MS 5000
 
 static bool is_internal(const struct snap_step *s, size_t i)
 {
@@ -113,6 +115,7 @@ static int run_transaction(struct snap_act *a, const struct snap_step *s,
 
     acts = actions_of(s, &n);
     rc = snap_qmp_transaction_release(qmp, acts, n, TRANSACTION_TIMEOUT_MS);
+    a->qemu_silent = rc == ERROR_TIMEDOUT;
     return rc ? name_disks(a, s, rc) : 0;
 }
 
@@ -247,8 +250,8 @@ static int undo_one(struct snap_act *a, const struct snap_step *s, size_t i,
  * names them. */
 static int disks_undo(struct snap_act *a, const struct snap_step *s)
 {
+    int timeout_ms = a->qemu_silent ? SILENT_TIMEOUT_MS : SNAP_QMP_TIMEOUT_MS;
     struct snap_qmp_disks q;
-    struct snap_qmp *qmp;
     const char *vdev;
     size_t i;
     int rc, first = 0;
@@ -256,11 +259,11 @@ static int disks_undo(struct snap_act *a, const struct snap_step *s)
     /* The old connection may have died with what went wrong. */
     snap_qmp_close(a->qmp);
     a->qmp = NULL;
-    rc = snap_act_qmp(a, snap_step_get(s, "qmp"), &qmp);
-    if (!rc) rc = snap_qmp_query_disks(qmp, SNAP_QMP_TIMEOUT_MS, &q);
+    rc = snap_qmp_open(a->sc, snap_step_get(s, "qmp"), timeout_ms, &a->qmp);
+    if (!rc) rc = snap_qmp_query_disks(a->qmp, timeout_ms, &q);
     if (rc) return rc;
     for (i = 0; (vdev = snap_step_get_nth(s, "vdev", i)); i++) {
-        rc = undo_one(a, s, i, find_disk(&q, vdev, NULL), qmp);
+        rc = undo_one(a, s, i, find_disk(&q, vdev, NULL), a->qmp);
         if (rc && !first) first = rc;
     }
     snap_qmp_disks_dispose(&q);

@@ -49,6 +49,7 @@ struct snap_act {
     bool saved;                         /* libxl's suspend has returned */
     bool withdrawn;                     /* the suspend request, by libxl */
     bool unclear;                       /* the guest may still suspend */
+    bool qemu_silent;                   /* it did not answer in good time */
     bool destroying;                    /* libxl was asked, not yet done */
     bool failed_here;                   /* the step being undone is the one
                                          * that failed in this process */
