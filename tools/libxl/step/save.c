@@ -100,12 +100,11 @@ static int suspend_undo(struct snap_act *a, const struct snap_step *s)
     rc = snap_rescue(a->sc, a->xen, domid, snap_step_get(s, "uuid"),
                      !strcmp(snap_step_get(s, "how"), "live-save"),
                      asked ? SNAP_RESCUE_WAIT_MS : 0, &resumed);
-    a->unclear = rc > 0;
-    if (rc > 0)
-        return snap_fail(a->sc, ERROR_FAIL, "the guest may still suspend "
-                         "itself: it answered the request but did not act");
     if (!rc) snap_guardian_resumed(a->guardian);
-    return rc;
+    if (rc <= 0) return rc;
+    a->unclear = true;
+    return snap_fail(a->sc, ERROR_FAIL, "the guest may still suspend itself: "
+                     "it answered the request but did not act");
 }
 
 const struct snap_step_ops snap_step_suspend = {
