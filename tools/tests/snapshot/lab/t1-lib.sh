@@ -207,11 +207,24 @@ from_instant() {
         diag "the snapshot is of $from..$to, it went on from $tick"
 }
 
+# apart NAME SNAPSHOT: a guest that runs ticks until none of its ticks can be
+# taken for one that follows the snapshot's; no jump would be seen then.
+apart() {
+    local last to=${instant_to[$1/$2]:-0}
+
+    [[ $(domain_state "$1") == *[rb]* ]] || return 0
+    last=$(guest_last_tick "$1")
+    last=${last:-0}
+    [ "$last" -gt $((to + 6)) ] || [ "$last" -lt "$((to - 40))" ] ||
+        guest_wait_ticks "$1" $((to + 7 - last))
+}
+
 # back_to WORDS NAME SNAPSHOT OPTION...: revert, and all is well.
 back_to() {
     local words=$1 name=$2 snap=$3
     shift 3
 
+    apart "$name" "$snap"
     guest_mark "$name"
     xl_ok "$words: it is done" snapshot-revert "$@" "$name" "$snap" ||
         return
