@@ -1,21 +1,17 @@
 /* SPDX-License-Identifier: LGPL-2.1-only */
 /*
- * The journal file is its own lock, so that a lock can neither be stale nor
- * outlive its journal: the kernel drops a flock with its last descriptor.
+ * The journal file is its own lock, so that neither outlives the other.
  */
 #include "host/journal.h"
 
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
-#include <stdio.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/stat.h>
-#include <sys/sysmacros.h>
 
 #include "host/fs.h"
+#include "host/lock.h"
 
 #define JOURNAL_SUFFIX ".journal"
 #define JOURNAL_MAX_BYTES (16u << 20)
@@ -29,126 +25,33 @@ char *snap_journal_path(const char *domain_name)
 
 /* ---- the lock ---------------------------------------------------- */
 
-/* Who holds the flock on this inode, from /proc/locks; 0 when unknown. */
-static int lock_holder(int fd)
-{
-    FILE *f = fopen("/proc/locks", "re");
-    char line[256];
-    struct stat st;
-    int holder = 0;
-
-    if (!f) return 0;
-    if (fstat(fd, &st)) st.st_ino = 0;
-    while (fgets(line, sizeof(line), f)) {
-        unsigned long long ino;
-        unsigned maj, min;
-        int pid;
-
-        if (sscanf(line, "%*s FLOCK %*s %*s %d %x:%x:%llu", &pid, &maj, &min,
-                   &ino) == 4 && ino == st.st_ino)
-            holder = pid;
-    }
-    fclose(f);
-    return holder;
-}
-
-static int fail_held(struct snap_ctx *sc, int fd, const char *domain_name,
-                     int timeout_ms)
-{
-    int pid = lock_holder(fd);
-    char path[64], comm[64] = "";
-    AUTO_CLOSE int cfd = -1;
-
-    if (pid <= 0)
-        return snap_fail(sc, ERROR_LOCK_FAIL, "domain '%s': another snapshot "
-                         "command works on it and did not end within %d s",
-                         domain_name, timeout_ms / 1000);
-    snprintf(path, sizeof(path), "/proc/%d/comm", pid);
-    cfd = open(path, O_RDONLY | O_CLOEXEC);
-    if (cfd >= 0) {
-        ssize_t n = read(cfd, comm, sizeof(comm) - 1);
-
-        if (n > 0) comm[n - 1] = 0;
-    }
-    return snap_fail(sc, ERROR_LOCK_FAIL, "domain '%s': another snapshot "
-                     "command works on it (process %d, %s) and did not end "
-                     "within %d s; wait for it or give --lock-timeout",
-                     domain_name, pid, *comm ? comm : "gone",
-                     timeout_ms / 1000);
-}
-
-static int flock_until(int fd, int64_t deadline)
-{
-    while (flock(fd, LOCK_EX | LOCK_NB)) {
-        int left = snap_left_ms(deadline);
-
-        if (errno != EWOULDBLOCK && errno != EINTR) return -1;
-        if (!left) return 1;
-        poll(NULL, 0, left < 50 ? left : 50);
-    }
-    return 0;
-}
-
-/* The name still leads to what we locked? (the last user removes the file) */
-static bool still_named(int fd, const char *path)
-{
-    struct stat a, b;
-
-    return !fstat(fd, &a) && !lstat(path, &b) && a.st_ino == b.st_ino
-           && a.st_dev == b.st_dev;
-}
-
 int snap_journal_lock(struct snap_ctx *sc, const char *domain_name,
                       int timeout_ms, struct snap_journal *j)
 {
-    int64_t deadline = snap_now_ms() + timeout_ms;
+    AUTO_FREE char *path = snap_journal_path(domain_name);
+    AUTO_FREE char *what = snap_printf("domain '%s'", domain_name);
+    struct snap_lock lock;
     struct stat st;
     int rc;
 
-    memset(j, 0, sizeof(*j));
-    j->fd = -1;
+    *j = (struct snap_journal){ .fd = -1 };
     rc = snap_fs_make_dir(sc, SNAP_JOURNAL_DIR);
+    if (!rc) rc = snap_lock_take(sc, path, false, timeout_ms, what, &lock,
+                                 NULL);
     if (rc) return rc;
-    j->path = snap_journal_path(domain_name);
-    do {
-        if (j->fd >= 0) close(j->fd);
-        j->fd = open(j->path, O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC
-                     | O_NOFOLLOW, 0600);
-        if (j->fd < 0) {
-            rc = snap_fail_errno(sc, errno, "cannot open the journal '%s'",
-                                 j->path);
-            goto fail;
-        }
-        if (flock_until(j->fd, deadline)) {
-            rc = fail_held(sc, j->fd, domain_name, timeout_ms);
-            goto fail;
-        }
-    } while (!still_named(j->fd, j->path));
-    if (fstat(j->fd, &st)) {
-        rc = snap_fail_errno(sc, errno, "journal '%s'", j->path);
-        goto fail;
-    }
-    j->open = st.st_size > 0;
+    j->fd = lock.fd;
+    j->path = lock.path;
+    j->open = fstat(j->fd, &st) || st.st_size > 0;
     return 0;
-
-fail:
-    if (j->fd >= 0) close(j->fd);
-    free(j->path);
-    memset(j, 0, sizeof(*j));
-    j->fd = -1;
-    return rc;
 }
 
 void snap_journal_unlock(struct snap_journal *j)
 {
-    struct stat st;
+    struct snap_lock lock = { .fd = j->fd, .path = j->path };
 
-    if (j->fd < 0 || !j->path) return;
-    if (!j->open && !fstat(j->fd, &st) && !st.st_size) unlink(j->path);
-    close(j->fd);
-    free(j->path);
-    memset(j, 0, sizeof(*j));
-    j->fd = -1;
+    /* One that is open has content, and stays. */
+    snap_lock_drop(&lock);
+    *j = (struct snap_journal){ .fd = -1 };
 }
 
 /* ---- the content ------------------------------------------------- */
@@ -237,7 +140,7 @@ static char *peek(const char *path, const char *key, int *pid)
 
     if (fd >= 0 && !load_fd(&quiet, fd, path, &lines))
         text = snap_json_get_str(snap_json_at(lines, 0), key);
-    if (pid) *pid = fd >= 0 ? lock_holder(fd) : 0;
+    if (pid) *pid = fd >= 0 ? snap_lock_holder(fd) : 0;
     snap_ctx_dispose(&quiet);
     return text ? snap_strdup(text) : NULL;
 }

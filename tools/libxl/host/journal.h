@@ -10,8 +10,9 @@
 #define SNAP_JOURNAL_H
 
 #include "format/json.h"
+#include "host/lock.h"
 
-#define SNAP_JOURNAL_DIR "/var/lib/xen/snapshots/.journal"
+#define SNAP_JOURNAL_DIR SNAP_LOCK_DIR
 
 struct snap_journal {
     int fd;                 /* locked; close-on-exec */

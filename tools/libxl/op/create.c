@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 
 #include "format/memimage.h"
+#include "host/image_locks.h"
 #include "op/op.h"
 
 /* Everything a run owns, so that there is one place to give it back. */
@@ -16,6 +17,7 @@ struct create {
     const libxl_snapshot_create_params *p;
     struct snap_xen *xen;
     struct snap_journal journal;
+    struct snap_image_locks locks;
     struct snap_facts facts;
     struct snap_disk_choice *choices;
     struct snap_plan plan;
@@ -26,15 +28,25 @@ struct create {
     size_t header_len;
 };
 
-static void create_dispose(struct create *c)
+/* What was looked at and decided. */
+static void forget(struct create *c)
 {
     snap_disk_choices_dispose(c->choices, c->facts.ndisks);
+    c->choices = NULL;
     snap_plan_dispose(&c->plan);
     snap_facts_dispose(&c->facts);
     snap_qmp_close(c->qmp);
+    c->qmp = NULL;
+    free(c->wishes);
+    c->wishes = NULL;
+}
+
+static void create_dispose(struct create *c)
+{
+    forget(c);
+    snap_image_locks_drop(&c->locks);
     snap_journal_unlock(&c->journal);
     snap_xen_close(c->xen);
-    free(c->wishes);
     free(c->header);
 }
 
@@ -255,6 +267,44 @@ static void fill_result(struct create *c, libxl_snapshot_result *result)
                              result->manifest.disks[i].child);
 }
 
+/* Facts and plan. */
+static int look(struct create *c, struct snap_worker *w)
+{
+    int rc;
+
+    rc = snap_facts_read(c->sc, c->xen, w, c->p->domid, &c->facts, &c->qmp);
+    if (!rc) rc = snap_facts_read_users(c->sc, c->xen, &c->facts);
+    if (rc) return rc;
+    make_request(c);
+    c->choices = snap_zalloc((c->facts.ndisks + 1) * sizeof(*c->choices));
+    rc = snap_plan_create(c->sc, &c->facts, &c->req, c->choices, &c->plan);
+    return rc ? rc : preflight(c);
+}
+
+/* Which images there are to lock is known only when they were looked at: who
+ * had to wait for one looks again. */
+static int look_and_lock(struct create *c, struct snap_worker *w)
+{
+    bool waited;
+    int rc;
+
+    do {
+        size_t i;
+
+        waited = false;
+        rc = look(c, w);
+        if (rc || c->p->dry_run) return rc;
+        for (i = 0; i < c->facts.ndisks; i++)
+            if (c->choices[i].driver)
+                snap_image_locks_want_chain(&c->locks,
+                                            &c->facts.disks[i].chain, true);
+        rc = snap_image_locks_take(c->sc, &c->locks, c->p->lock_timeout_ms,
+                                   &waited);
+        if (waited) forget(c);
+    } while (!rc && waited);
+    return rc;
+}
+
 static int create(struct create *c, libxl_snapshot_result *result)
 {
     AUTO_WORKER struct snap_worker *w = NULL;
@@ -270,14 +320,7 @@ static int create(struct create *c, libxl_snapshot_result *result)
     rc = snap_op_lock(c->sc, dom.name, c->p->lock_timeout_ms, &c->journal);
     snap_dominfo_dispose(&dom);
     if (!rc) rc = snap_worker_start(c->sc, -1, &w);
-    if (!rc) rc = snap_facts_read(c->sc, c->xen, w, c->p->domid, &c->facts,
-                                  &c->qmp);
-    if (!rc) rc = snap_facts_read_users(c->sc, c->xen, &c->facts);
-    if (rc) return rc;
-    make_request(c);
-    c->choices = snap_zalloc((c->facts.ndisks + 1) * sizeof(*c->choices));
-    rc = snap_plan_create(c->sc, &c->facts, &c->req, c->choices, &c->plan);
-    if (!rc) rc = preflight(c);
+    if (!rc) rc = look_and_lock(c, w);
     if (rc) return rc;
     for (i = 0; i < c->plan.notes.len; i++)
         snap_strings_add(&result->notes, c->plan.notes.data[i]);

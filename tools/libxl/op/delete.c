@@ -9,6 +9,7 @@
 #include <libxl_utils.h>
 
 #include "host/dependents.h"
+#include "host/image_locks.h"
 #include "host/inuse.h"
 #include "op/op.h"
 
@@ -18,6 +19,7 @@ struct delete {
     struct snap_xen *xen;
     struct snap_worker *worker;
     struct snap_journal journal;
+    struct snap_image_locks locks;
     struct snap_facts now;
     struct snap_plan plan;
 };
@@ -225,6 +227,20 @@ static int act(struct delete *d, libxl_snapshot_result *result)
     return snap_op_finish(d->sc, rc, outcome, "%s", retry);
 }
 
+/* Before anything is looked at: which they are is in the manifest. */
+static int lock_images(struct delete *d)
+{
+    const struct snap_manifest *m = &d->p->set->manifest;
+    bool waited;
+    size_t i;
+
+    if (d->p->dry_run) return 0;
+    for (i = 0; i < m->ndisks; i++)
+        snap_image_locks_want(&d->locks, m->disks[i].image, true);
+    return snap_image_locks_take(d->sc, &d->locks, d->p->lock_timeout_ms,
+                                 &waited);
+}
+
 static int delete(struct delete *d, libxl_snapshot_result *result)
 {
     uint32_t domid;
@@ -235,6 +251,7 @@ static int delete(struct delete *d, libxl_snapshot_result *result)
     if (!rc) rc = snap_xen_open(d->sc, &d->xen);
     if (!rc) rc = snap_op_lock(d->sc, d->p->domain_name,
                                d->p->lock_timeout_ms, &d->journal);
+    if (!rc) rc = lock_images(d);
     if (!rc) rc = snap_worker_start(d->sc, -1, &d->worker);
     if (!rc && !libxl_name_to_domid(d->xen->ctx, d->p->domain_name, &domid))
         rc = snap_facts_read(d->sc, d->xen, d->worker, domid, &d->now, NULL);
@@ -260,6 +277,7 @@ int libxl_snapshot_delete(libxl_snapshot_ctx *ctx,
     rc = delete(&d, result);
     snap_plan_dispose(&d.plan);
     snap_facts_dispose(&d.now);
+    snap_image_locks_drop(&d.locks);
     snap_journal_unlock(&d.journal);
     snap_worker_stop(d.worker);
     snap_xen_close(d.xen);

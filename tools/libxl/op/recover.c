@@ -13,6 +13,7 @@
 
 #include <libxl_utils.h>
 
+#include "host/image_locks.h"
 #include "op/interrupted.h"
 #include "op/op.h"
 
@@ -20,6 +21,7 @@ struct recover {
     struct snap_ctx *sc;
     struct snap_xen *xen;
     struct snap_journal journal;
+    struct snap_image_locks locks;
     struct snap_json *lines;            /* run borrows from them */
     struct snap_interrupted run;
     bool unfinished;        /* the user has to run `retry` */
@@ -263,7 +265,19 @@ static int recover_revert(struct recover *r, libxl_snapshot_result *result)
     return rc;
 }
 
-static int recover_open(struct recover *r, bool dry_run,
+/* The guest does not wait for them. */
+static int lock_images(struct recover *r, int lock_timeout_ms)
+{
+    const struct snap_manifest *m = &r->run.manifest;
+    bool waited;
+    size_t i;
+
+    for (i = 0; i < m->ndisks; i++)
+        snap_image_locks_want(&r->locks, m->disks[i].image, true);
+    return snap_image_locks_take(r->sc, &r->locks, lock_timeout_ms, &waited);
+}
+
+static int recover_open(struct recover *r, bool dry_run, int lock_timeout_ms,
                         libxl_snapshot_result *result)
 {
     const struct snap_interrupted *run = &r->run;
@@ -288,6 +302,8 @@ static int recover_open(struct recover *r, bool dry_run,
     rc = rescue_guest(r, result);
     if (rc) return rc;
     release_monitor(r, result);
+    rc = lock_images(r, lock_timeout_ms);
+    if (rc) return rc;
     if (!strcmp(run->what, "create"))
         rc = recover_create(r, result);
     else if (!strcmp(run->what, "revert"))
@@ -378,7 +394,7 @@ static int recover_one(struct snap_ctx *sc, struct snap_xen *x,
     rc = snap_journal_lock(sc, name, lock_timeout_ms, &r.journal);
     if (rc) return rc;
     if (r.journal.open)
-        rc = recover_open(&r, dry_run, result);
+        rc = recover_open(&r, dry_run, lock_timeout_ms, result);
     else
         rc = recover_without_journal(&r, name, dry_run, result);
     if (!rc && r.unfinished) {
@@ -386,6 +402,7 @@ static int recover_one(struct snap_ctx *sc, struct snap_xen *x,
         free(sc->hint);
         sc->hint = snap_strdup(r.run.retry);
     }
+    snap_image_locks_drop(&r.locks);
     snap_journal_unlock(&r.journal);
     snap_interrupted_dispose(&r.run);
     snap_json_free(r.lines);

@@ -11,28 +11,33 @@
 #include "format/memimage.h"
 #include "op/revert.h"
 
-void snap_revert_dispose(struct snap_revert *r)
+static void dispose_disks(struct snap_revert_disk *disks, size_t n)
 {
     size_t i;
 
-    for (i = 0; i < r->f.ndisks; i++) {
-        free(r->f.disks[i].id.real);
-        snap_chain_dispose(&r->f.disks[i].chain);
-        free(r->f.disks[i].frozen_by);
-        free(r->f.disks[i].users);
-        free(r->f.disks[i].writers);
-        free(r->f.disks[i].unwritable);
-        free(r->f.disks[i].new_path);
+    for (i = 0; i < n; i++) {
+        free(disks[i].id.real);
+        snap_chain_dispose(&disks[i].chain);
+        free(disks[i].frozen_by);
+        free(disks[i].users);
+        free(disks[i].writers);
+        free(disks[i].unwritable);
+        free(disks[i].new_path);
     }
-    free(r->f.disks);
-    for (i = 0; i < r->f.nrest; i++) {
-        free(r->f.rest[i].id.real);
-        free(r->f.rest[i].frozen_by);
-        free(r->f.rest[i].users);
-        free(r->f.rest[i].writers);
-        free(r->f.rest[i].unwritable);
-    }
-    free(r->f.rest);
+    free(disks);
+}
+
+void snap_revert_forget_disks(struct snap_revert *r)
+{
+    dispose_disks(r->f.disks, r->f.ndisks);
+    r->f.disks = NULL;
+    r->f.ndisks = 0;
+}
+
+void snap_revert_dispose(struct snap_revert *r)
+{
+    snap_revert_forget_disks(r);
+    dispose_disks(r->f.rest, r->f.nrest);
     free(r->f.rest_m);
     snap_strings_dispose(&r->f.excluded);
     free(r->f.stranger);
@@ -45,6 +50,7 @@ void snap_revert_dispose(struct snap_revert *r)
     snap_json_free(r->tree);
     snap_manifest_dispose(&r->set);
     snap_plan_dispose(&r->plan);
+    snap_image_locks_drop(&r->locks);
     snap_journal_unlock(&r->journal);
     snap_worker_stop(r->worker);
     snap_xen_close(r->xen);

@@ -4,6 +4,7 @@
 #define SNAP_OP_REVERT_H
 
 #include "format/memimage.h"
+#include "host/image_locks.h"
 #include "op/op.h"
 #include "plan/revert.h"
 
@@ -13,6 +14,7 @@ struct snap_revert {
     struct snap_xen *xen;
     struct snap_worker *worker;
     struct snap_journal journal;
+    struct snap_image_locks locks;
     struct snap_facts now;
     struct snap_host host;
     struct snap_manifest set;       /* ours: completed from the image */
@@ -28,7 +30,8 @@ struct snap_revert {
     size_t header_len;
 };
 
-/* Everything that the plan depends on; nothing is changed. */
+/* Everything that the plan depends on; nothing is changed. The images of the
+ * set are locked, unless it is a dry run. */
 int snap_revert_gather(struct snap_revert *r);
 /* What is checked of the world once the plan is known: paths that must be
  * free, space, bridges, scripts. */
@@ -46,6 +49,8 @@ void snap_revert_find_frozen(struct snap_revert *r,
 int snap_revert_find_users(struct snap_revert *r);
 void snap_revert_judge(struct snap_revert *r);
 
+/* What was read of the images of the set. */
+void snap_revert_forget_disks(struct snap_revert *r);
 void snap_revert_dispose(struct snap_revert *r);
 
 #endif

@@ -183,6 +183,42 @@ static int read_disk(struct snap_revert *r, size_t i)
     return 0;
 }
 
+static int read_disks(struct snap_revert *r)
+{
+    size_t i;
+    int rc = 0;
+
+    snap_revert_forget_disks(r);
+    r->f.ndisks = r->set.ndisks;
+    r->f.disks = snap_zalloc((r->f.ndisks + 1) * sizeof(*r->f.disks));
+    for (i = 0; !rc && i < r->f.ndisks; i++)
+        rc = read_disk(r, i);
+    return rc;
+}
+
+/* An image that gets its tag applied is for us alone; what a new overlay will
+ * stand on, or a copy is made of, others may have as well. Who had to wait
+ * for one reads again. */
+static int read_and_lock_disks(struct snap_revert *r)
+{
+    bool waited;
+    int rc;
+
+    do {
+        size_t i;
+
+        waited = false;
+        rc = read_disks(r);
+        if (rc || r->p->dry_run) return rc;
+        for (i = 0; i < r->f.ndisks; i++)
+            snap_image_locks_want_chain(&r->locks, &r->f.disks[i].chain,
+                                        !r->f.disks[i].new_path);
+        rc = snap_image_locks_take(r->sc, &r->locks, r->p->lock_timeout_ms,
+                                   &waited);
+    } while (!rc && waited);
+    return rc;
+}
+
 static void read_host_qemu(struct snap_revert *r)
 {
     const char *argv[] = { DEVICE_MODEL, "--version", NULL };
@@ -205,7 +241,6 @@ static void read_host_qemu(struct snap_revert *r)
 int snap_revert_gather(struct snap_revert *r)
 {
     int64_t since_ms = snap_now_ms();
-    size_t i;
     int rc;
 
     rc = snap_revert_read_memory(r);
@@ -214,11 +249,7 @@ int snap_revert_gather(struct snap_revert *r)
     snap_lap(r->sc, &since_ms, "gather: the domain now");
     if (!rc) rc = snap_revert_complete_set(r);
     if (!rc) rc = snap_revert_merge_config(r);
-    if (rc) return rc;
-    r->f.ndisks = r->set.ndisks;
-    r->f.disks = snap_zalloc((r->f.ndisks + 1) * sizeof(*r->f.disks));
-    for (i = 0; !rc && i < r->f.ndisks; i++)
-        rc = read_disk(r, i);
+    if (!rc) rc = read_and_lock_disks(r);
     if (!rc) rc = read_rest(r);
     snap_lap(r->sc, &since_ms, "gather: its disks then");
     if (!rc) rc = snap_revert_find_users(r);

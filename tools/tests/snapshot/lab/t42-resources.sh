@@ -83,14 +83,19 @@ space_is_taken_early() {
 
 # ---- the lock -----------------------------------------------------------------
 
-# A create that stands still by itself, before it touches anything.
-second_command() {
-    local first
-
-    xl snapshot-create -n first --exclude xvdb g1 > "$LAB/first.out" 2>&1 &
+# stopped_create NAME: a create that stands still before it touches anything,
+# with all its locks; its process is in $first.
+stopped_create() {
+    xl snapshot-create -n "$1" --exclude xvdb g1 > "$LAB/first.out" 2>&1 &
     first=$!
-    wait_for 20 bash -c "ls $STORE/.journal/* > /dev/null 2>&1"
+    wait_for 20 bash -c "ls $STORE/.journal/*.lock > /dev/null 2>&1"
     kill -STOP "$first"
+}
+
+second_command() {
+    local first second
+
+    stopped_create first
     guest_mark g1
     timed xl snapshot-create --lock-timeout 2 -n second --exclude xvdb g1 \
         > "$LAB/stdout" 2> "$LAB/stderr"
@@ -102,11 +107,41 @@ second_command() {
     ok "after two seconds" test "$took_ms" -ge 2000 -a "$took_ms" -lt 15000
     xl snapshot-revert --lock-timeout 0 g1 first > /dev/null 2>&1
     is "a revert of it is refused, too" $? 1
+    env --default-signal=INT xl snapshot-create -n second --exclude xvdb g1 \
+        > "$LAB/stdout" 2> "$LAB/stderr" &
+    second=$!
+    nap 1.5
+    kill -INT "$second"
+    timed wait "$second"
+    is "one that waits can be interrupted" $? 1
+    like "which it says" "$(cat "$LAB/stderr")" "interrupted by a signal"
+    ok "at once" test "$took_ms" -lt 5000
     kill -CONT "$first"
     wait "$first"
     is "the first one makes its snapshot" $? 0
     diag "$(cat "$LAB/first.out")"
     ok "the guest ticks on" well g1
+}
+
+# The image has a lock, too: a command on a domain of another name waits.
+second_domain() {
+    local first
+
+    mkdir -p "$STORE/other"
+    cp -a "$STORE/g1/first" "$STORE/other/first"
+    stopped_create third
+    timed xl snapshot-delete --lock-timeout 1 other first \
+        > "$LAB/stdout" 2> "$LAB/stderr"
+    is "a command on another domain with the same image is refused" $? 1
+    like "it says which image, and who has it" "$(cat "$LAB/stderr")" \
+        "image '$IMAGES/a.qcow2': .*process $first, xl.*within 1 s"
+    kill -CONT "$first"
+    wait "$first"
+    is "that one makes its snapshot" $? 0
+    is "no lock is left" "$(ls -A "$STORE/.journal")" ""
+    is "in no process either" \
+        "$(find /proc/[0-9]*/fd -lname '*/.journal/*' 2> /dev/null)" ""
+    rm -rf "$STORE/other"
 }
 
 # ---- QEMU ------------------------------------------------------------------------
@@ -283,6 +318,7 @@ set_up
 no_space
 space_is_taken_early
 second_command
+second_domain
 held_socket
 stopped_qemu
 stopped_in_the_middle

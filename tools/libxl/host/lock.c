@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: LGPL-2.1-only */
+/*
+ * flock(2), and the files that it is taken on.  The last user removes the
+ * file, so who has locked one looks whether it is still the one of that name.
+ */
+#include "host/lock.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+
+#define POLL_MS 50
+
+int snap_lock_holder(int fd)
+{
+    FILE *f = fopen("/proc/locks", "re");
+    char line[256];
+    struct stat st;
+    int holder = 0;
+
+    if (!f) return 0;
+    if (fstat(fd, &st)) st.st_ino = 0;
+    while (fgets(line, sizeof(line), f)) {
+        unsigned long long ino;
+        unsigned maj, min;
+        int pid;
+
+        if (sscanf(line, "%*s FLOCK %*s %*s %d %x:%x:%llu", &pid, &maj, &min,
+                   &ino) == 4 && ino == st.st_ino)
+            holder = pid;
+    }
+    fclose(f);
+    return holder;
+}
+
+static int fail_held(struct snap_ctx *sc, int fd, const char *what,
+                     int timeout_ms)
+{
+    int pid = snap_lock_holder(fd);
+    char path[64], comm[64] = "";
+    AUTO_CLOSE int cfd = -1;
+
+    if (pid <= 0)
+        return snap_fail(sc, ERROR_LOCK_FAIL, "%s: another snapshot command "
+                         "works on it and did not end within %d s", what,
+                         timeout_ms / 1000);
+    snprintf(path, sizeof(path), "/proc/%d/comm", pid);
+    cfd = open(path, O_RDONLY | O_CLOEXEC);
+    if (cfd >= 0) {
+        ssize_t n = read(cfd, comm, sizeof(comm) - 1);
+
+        if (n > 0) comm[n - 1] = 0;
+    }
+    return snap_fail(sc, ERROR_LOCK_FAIL, "%s: another snapshot command "
+                     "works on it (process %d, %s) and did not end within "
+                     "%d s; wait for it or give --lock-timeout", what, pid,
+                     *comm ? comm : "gone", timeout_ms / 1000);
+}
+
+static int lock_within(struct snap_ctx *sc, int fd, int how, int timeout_ms,
+                       const char *what, bool *waited)
+{
+    int64_t deadline = snap_now_ms() + timeout_ms;
+
+    while (flock(fd, how | LOCK_NB)) {
+        int left = snap_left_ms(deadline);
+
+        if (errno == EINTR) continue;
+        if (errno != EWOULDBLOCK)
+            return snap_fail_errno(sc, errno, "%s: cannot be locked", what);
+        if (!left) return fail_held(sc, fd, what, timeout_ms);
+        if (sc->cancelled)
+            return snap_fail(sc, ERROR_ABORTED, "%s: interrupted by a signal "
+                             "while another snapshot command works on it",
+                             what);
+        *waited = true;
+        poll(NULL, 0, left < POLL_MS ? left : POLL_MS);
+    }
+    return 0;
+}
+
+static bool still_named(int fd, const char *path)
+{
+    struct stat a, b;
+
+    return !fstat(fd, &a) && !lstat(path, &b) && a.st_ino == b.st_ino
+           && a.st_dev == b.st_dev;
+}
+
+int snap_lock_take(struct snap_ctx *sc, const char *path, bool shared,
+                   int timeout_ms, const char *what, struct snap_lock *out,
+                   bool *waited)
+{
+    bool ignored;
+    int fd = -1, rc;
+
+    if (!waited) waited = &ignored;
+    *out = (struct snap_lock){ .fd = -1 };
+    do {
+        if (fd >= 0) close(fd);
+        fd = open(path, O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW,
+                  0600);
+        if (fd < 0)
+            return snap_fail_errno(sc, errno, "%s: cannot open '%s'", what,
+                                   path);
+        rc = lock_within(sc, fd, shared ? LOCK_SH : LOCK_EX, timeout_ms, what,
+                         waited);
+        if (rc) {
+            close(fd);
+            return rc;
+        }
+    } while (!still_named(fd, path));
+    out->fd = fd;
+    out->path = snap_strdup(path);
+    return 0;
+}
+
+void snap_lock_drop(struct snap_lock *l)
+{
+    struct stat st;
+
+    if (l->fd < 0 || !l->path) return;
+    /* Others that share it would be left with a file without a name. */
+    if (!fstat(l->fd, &st) && !st.st_size && !flock(l->fd, LOCK_EX | LOCK_NB)
+        && still_named(l->fd, l->path))
+        unlink(l->path);
+    close(l->fd);
+    free(l->path);
+    *l = (struct snap_lock){ .fd = -1 };
+}
