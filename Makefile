@@ -104,7 +104,7 @@ endif
 
 # ---- flags
 
-WARNINGS := -Wall -Wextra -Wshadow -Wpointer-arith -Wwrite-strings \
+WARNINGS := -Wall -Wextra -Winit-self -Wshadow -Wpointer-arith -Wwrite-strings \
             -Wstrict-prototypes -Wmissing-prototypes -Wold-style-definition \
             -Wformat=2 -Wvla
 BASE_CPPFLAGS := -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 \

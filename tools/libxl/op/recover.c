@@ -233,7 +233,7 @@ static int drop_new_images(struct snap_act *a,
 
 static int recover_revert(struct recover *r, libxl_snapshot_result *result)
 {
-    const struct snap_interrupted *run = run;
+    const struct snap_interrupted *run = &r->run;
     struct snap_act a = {
         .sc = r->sc, .xen = r->xen, .memory_fd = -1,
         .notes = &result->notes,
