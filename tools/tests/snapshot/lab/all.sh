@@ -19,7 +19,8 @@
 # line `# lab: OPTIONS` in a script gives options to run.sh, such as
 # --keep-disk; a script that cuts dom0's power is then started again, in the
 # next boot, until it ends otherwise: its claims of all boots count.  Those
-# that take long should start early: a line `# lab-first` says which.
+# that take long should start early: a line `# lab-first` says which.  One that
+# mostly waits (`# lab-waits`) runs beside the others, if there are two.
 
 set -uo pipefail
 
@@ -36,6 +37,7 @@ count=0
 bin=
 work=                           # a directory a script: its boots, its words
 declare -A running=()            # process to name
+declare -A extra=()              # name to 1: runs beside the others
 
 # shellcheck disable=SC2317 # the trap calls it
 leave() {
@@ -217,6 +219,7 @@ finish_one() {
     wait -n -p pid "${!running[@]}"
     name=${running[$pid]}
     unset "running[$pid]"
+    jobs=$((jobs - ${extra[$name]:-0}))
     report "$name"
 }
 
@@ -254,14 +257,21 @@ jobs=${LAB_JOBS:-$(nproc)}
 [ "$jobs" -lt 3 ] || [ -n "${LAB_JOBS:-}" ] || jobs=2
 # Hosts with more processors than there are wait for each other's locks.
 [ "$jobs" -lt 2 ] || export LAB_CPUS=1
-first=() rest=()
+waits=() first=() rest=()
 for script in "$here"/t[0-9][0-9]-*.sh; do
     chosen "$script" "$@" || continue
-    if grep -q '^# lab-first$' "$script"; then
+    if [ "$jobs" -gt 1 ] && grep -q '^# lab-waits$' "$script"; then
+        waits+=("$script")
+    elif grep -q '^# lab-first$' "$script"; then
         first+=("$script")
     else
         rest+=("$script")
     fi
+done
+for script in ${waits[@]+"${waits[@]}"}; do
+    start "$script"
+    extra[$(basename "$script" .sh)]=1
+    jobs=$((jobs + 1))
 done
 for script in ${first[@]+"${first[@]}"} ${rest[@]+"${rest[@]}"}; do
     while [ "${#running[@]}" -ge "$jobs" ]; do finish_one; done

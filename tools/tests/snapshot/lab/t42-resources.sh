@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: LGPL-2.1-only
-# lab-first
+# lab-waits
 #
 # What is missing, busy or stuck: space, host memory, the lock, QEMU, its
 # socket, xl's monitor; and snapshots that leave a disk out.  Whatever it is,
