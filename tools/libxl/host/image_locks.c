@@ -74,7 +74,7 @@ int snap_image_locks_take(struct snap_ctx *sc, struct snap_image_locks *l,
         AUTO_FREE char *what = NULL;
 
         if (one->lock.fd >= 0) continue;
-        path = snap_printf(SNAP_LOCK_DIR "/image-%llx-%llx.lock",
+        path = snap_printf(SNAP_LOCK_DIR "/image-%llx-%llx" SNAP_LOCK_SUFFIX,
                            (unsigned long long)one->dev,
                            (unsigned long long)one->ino);
         what = snap_printf("image '%s'", one->path);

@@ -5,6 +5,7 @@
  */
 #include "host/lock.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -131,4 +132,26 @@ void snap_lock_drop(struct snap_lock *l)
     close(l->fd);
     free(l->path);
     *l = (struct snap_lock){ .fd = -1 };
+}
+
+void snap_lock_sweep(void)
+{
+    DIR *d = opendir(SNAP_LOCK_DIR);
+    struct dirent *e;
+
+    if (!d) return;
+    while ((e = readdir(d))) {
+        size_t n = strlen(e->d_name), s = strlen(SNAP_LOCK_SUFFIX);
+        struct snap_lock l;
+
+        if (n <= s || strcmp(e->d_name + n - s, SNAP_LOCK_SUFFIX)) continue;
+        l.path = snap_printf(SNAP_LOCK_DIR "/%s", e->d_name);
+        l.fd = open(l.path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+        if (l.fd < 0) {
+            free(l.path);
+            continue;
+        }
+        snap_lock_drop(&l);
+    }
+    closedir(d);
 }

@@ -11,6 +11,7 @@
 #include "snap_internal.h"
 
 #define SNAP_LOCK_DIR "/var/lib/xen/snapshots/.journal"
+#define SNAP_LOCK_SUFFIX ".lock"
 
 struct snap_lock {
     int fd;                 /* read and write, appending; close-on-exec */
@@ -28,6 +29,9 @@ int snap_lock_take(struct snap_ctx *sc, const char *path, bool shared,
                    bool *waited);
 /* Unlock; a file that is empty and that nobody else has goes, too. */
 void snap_lock_drop(struct snap_lock *l);
+/* Remove the files of locks (*.lock) that nobody has: those who had them were
+ * killed. */
+void snap_lock_sweep(void);
 /* Who holds the lock on this file, from /proc/locks; 0: nobody, unknown. */
 int snap_lock_holder(int fd);
 

@@ -131,6 +131,17 @@ static void test_death(void)
            "free");
     ok(waited, "that somebody had it is told");
     waitpid(pid, NULL, 0);
+    snap_image_locks_want(&a, base, false);
+    take(&a, 0, &waited);
+    make(SNAP_LOCK_DIR "/image-dead-1.lock");
+    make(SNAP_LOCK_DIR "/other");
+    snap_lock_sweep();
+    ok(access(SNAP_LOCK_DIR "/image-dead-1.lock", F_OK) < 0, "a file that the "
+       "dead left is swept");
+    is_uint(snap_lock_holder(a.data[0].lock.fd), getpid(), "one that is held "
+            "stays");
+    ok(!access(SNAP_LOCK_DIR "/other", F_OK), "as does what is no lock");
+    unlink(SNAP_LOCK_DIR "/other");
     snap_image_locks_drop(&a);
     is_uint(lock_files(), 0, "nothing is left");
 }
