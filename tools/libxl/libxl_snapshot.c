@@ -162,6 +162,14 @@ char *snap_op_utc(void)
     return snap_strdup(text);
 }
 
+void snap_hold_drop(struct snap_hold *h)
+{
+    snap_image_locks_drop(&h->locks);
+    snap_journal_unlock(&h->journal);
+    snap_xen_close(h->xen);
+    h->xen = NULL;
+}
+
 int snap_op_lock(struct snap_ctx *sc, const char *domain_name,
                  int timeout_ms, struct snap_journal *j)
 {

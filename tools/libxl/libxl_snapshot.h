@@ -161,6 +161,12 @@ typedef struct {
     char *(*overlay_path)(void *arg, const char *vdev, const char *image);
     void *overlay_arg;
     libxl_snapshot_state state;
+    /* Snapshot the present state of the running domain first, as these say
+     * (but for live, leave_paused, dry_run and the timeout): the domain does
+     * not run in between, and if it cannot be built any more it goes back
+     * there. NULL: do not. */
+    const libxl_snapshot_create_params *keep;
+    const char *keep_command;   /* that reverts to it, for the hint */
     bool force;                 /* over doubts about identity only */
     bool protect;
     bool dry_run;

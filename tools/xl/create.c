@@ -223,12 +223,11 @@ static int decide_directory(struct create *c)
 
 static int check_name(struct create *c, const char *name)
 {
+    const char *why;
+
     if (!name) return 0;
-    if (!snap_name_valid(name))
-        return usage(c, "'%s' cannot be a name: %s", name, XL_NAME_RULE);
-    if (!strcmp(name, XL_CURRENT_FILE))
-        return usage(c, "'%s' cannot be a name: the store has a file of that "
-                     "name", name);
+    why = xl_store_name_error(name);
+    if (why) return usage(c, "'%s' cannot be a name: %s", name, why);
     c->name = snap_strdup(name);
     return 0;
 }

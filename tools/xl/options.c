@@ -108,6 +108,10 @@ static const struct xl_option options[] = {
       "the snapshot's directory itself, instead of one in the store; it must "
       "not exist",
       BIT(CREATE), false },
+    { OPT_KEEP, 0, "keep", "NAME",
+      "first snapshot the present state of the running domain under this "
+      "name; if the domain cannot be built any more, it goes back there",
+      BIT(REVERT), false },
     { OPT_RUNNING, 0, "running", NULL,
       "let the domain run afterwards, whatever it did at the snapshot",
       BIT(REVERT), false },
@@ -515,6 +519,8 @@ static void add_options(const struct xl_request *rq, struct snap_text *t)
             continue;
         if (o->id >= OPT_STORE && o->id != OPT_LOCK_TIMEOUT)
             continue;           /* how to print, and what was said above */
+        if (o->id == OPT_KEEP)
+            continue;           /* done when there is something to repeat */
         for (j = 0; j < (o->repeat ? rq->exclude.len : 1); j++) {
             snap_text_add(t, " --%s", o->name);
             if (o->arg)

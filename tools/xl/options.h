@@ -27,6 +27,7 @@ enum xl_opt {
     OPT_INTERNAL,
     OPT_EXTERNAL,
     OPT_PATH,
+    OPT_KEEP,
     OPT_RUNNING,
     OPT_PAUSED,
     OPT_FORCE,

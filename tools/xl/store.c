@@ -66,6 +66,14 @@ char *xl_store_decode_name(const char *encoded)
     return NULL;
 }
 
+const char *xl_store_name_error(const char *name)
+{
+    if (!snap_name_valid(name)) return XL_NAME_RULE;
+    if (!strcmp(name, XL_CURRENT_FILE))
+        return "the store has a file of that name";
+    return NULL;
+}
+
 bool xl_store_has(const char *domain_dir, const char *name)
 {
     AUTO_FREE char *path = snap_printf("%s/%s", domain_dir, name);

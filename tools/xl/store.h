@@ -33,6 +33,8 @@ char *xl_store_current(const char *domain_dir);
 char *xl_store_default_name(const char *domain_dir, time_t now);
 /* Does `name` look like one that xl_store_default_name makes? */
 bool xl_store_is_default_name(const char *name);
+/* Why that cannot be the name of a snapshot; NULL: it can. */
+const char *xl_store_name_error(const char *name);
 bool xl_store_has(const char *domain_dir, const char *name);
 
 /* One directory with a manifest. */

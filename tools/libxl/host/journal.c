@@ -115,6 +115,12 @@ static int load_fd(struct snap_ctx *sc, int fd, const char *path,
         int rc = snap_json_parse(sc, path, p, nl - p, &j);
 
         if (rc) return rc;
+        /* An operation that takes over from another has a head of its own;
+         * what is before it is history. */
+        if (snap_json_get(j, "journal") && snap_json_len(all)) {
+            snap_json_free(all);
+            all = snap_json_new_array();
+        }
         snap_json_append(all, j);
     }
     *lines = all;

@@ -39,7 +39,8 @@ int snap_journal_add(struct snap_ctx *sc, struct snap_journal *j,
                      const struct snap_json *line, bool sync);
 /* The operation is over: empty the file. */
 int snap_journal_close(struct snap_ctx *sc, struct snap_journal *j);
-/* All lines as an array; a torn last line is left out. */
+/* The lines from the last head on, as an array; a torn last line is left out.
+ * Lines of an object with "journal" are heads. */
 int snap_journal_load(struct snap_ctx *sc, const struct snap_journal *j,
                       struct snap_json **lines);
 /* Names of domains (decoded from the heads) that have an open journal. */

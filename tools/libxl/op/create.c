@@ -8,28 +8,10 @@
 #include <sys/stat.h>
 
 #include "format/memimage.h"
-#include "host/image_locks.h"
-#include "op/op.h"
-
-/* Everything a run owns, so that there is one place to give it back. */
-struct create {
-    struct snap_ctx *sc;
-    const libxl_snapshot_create_params *p;
-    struct snap_xen *xen;
-    struct snap_journal journal;
-    struct snap_image_locks locks;
-    struct snap_facts facts;
-    struct snap_disk_choice *choices;
-    struct snap_plan plan;
-    struct snap_qmp *qmp;
-    struct snap_create_request req;
-    struct snap_disk_wish *wishes;
-    char *header;
-    size_t header_len;
-};
+#include "op/create.h"
 
 /* What was looked at and decided. */
-static void forget(struct create *c)
+static void forget(struct snap_create *c)
 {
     snap_disk_choices_dispose(c->choices, c->facts.ndisks);
     c->choices = NULL;
@@ -41,16 +23,14 @@ static void forget(struct create *c)
     c->wishes = NULL;
 }
 
-static void create_dispose(struct create *c)
+void snap_create_dispose(struct snap_create *c)
 {
     forget(c);
-    snap_image_locks_drop(&c->locks);
-    snap_journal_unlock(&c->journal);
-    snap_xen_close(c->xen);
+    snap_guardian_end(c->guardian);
     free(c->header);
 }
 
-static void make_request(struct create *c)
+static void make_request(struct snap_create *c)
 {
     const libxl_snapshot_create_params *p = c->p;
     size_t i;
@@ -67,7 +47,7 @@ static void make_request(struct create *c)
         .current_path = p->current_path, .default_kind = p->default_kind,
         .wishes = c->wishes, .nwishes = p->ndisks,
         .overlay_path = p->overlay_path, .overlay_arg = p->overlay_arg,
-        .live = p->live, .leave_paused = p->leave_paused,
+        .live = p->live, .leave_paused = p->leave_paused || c->hand_over,
         .protect = p->protect,
     };
 }
@@ -108,7 +88,7 @@ static int check_two_overlays(struct snap_ctx *sc,
                      b->disk->vdev, a->disk->vdev, a->overlay);
 }
 
-static int preflight(struct create *c)
+static int preflight(struct snap_create *c)
 {
     AUTO_FREE char *copy = snap_strdup(c->p->directory);
     char *parent;
@@ -138,7 +118,7 @@ static int preflight(struct create *c)
 
 /* An external disk stands in the memory image as its frozen base, read-only,
  * so that `xl restore` of that file by hand cannot write a base. */
-static int make_header(struct create *c)
+static int make_header(struct snap_create *c)
 {
     AUTO_JSON struct snap_json *tree = NULL;
     AUTO_FREE char *json = NULL;
@@ -164,7 +144,7 @@ static int make_header(struct create *c)
 
 /* ---- the manifest ------------------------------------------------ */
 
-static void manifest_disk(struct create *c, const struct snap_disk_choice *ch,
+static void manifest_disk(struct snap_create *c, const struct snap_disk_choice *ch,
                           struct snap_manifest *m)
 {
     const struct snap_facts_disk *d = ch->disk;
@@ -189,7 +169,7 @@ static void manifest_disk(struct create *c, const struct snap_disk_choice *ch,
     md->mtime_ns = d->id.mtime_ns;
 }
 
-static void make_manifest(struct create *c, struct snap_manifest *m)
+static void make_manifest(struct snap_create *c, struct snap_manifest *m)
 {
     size_t i;
 
@@ -219,30 +199,42 @@ static void make_manifest(struct create *c, struct snap_manifest *m)
 
 /* ---- acting ------------------------------------------------------ */
 
-static int act(struct create *c, libxl_snapshot_result *result)
+/* For recovery: the pause was not what the user asked for. */
+static int mark_pause(struct snap_create *c)
+{
+    AUTO_JSON struct snap_json *line = snap_json_new_object();
+
+    snap_json_set_bool(line, "unpause", true);
+    return snap_journal_add(c->sc, &c->h->journal, line, false);
+}
+
+static int act(struct snap_create *c, libxl_snapshot_result *result)
 {
     struct snap_act a = {
-        .sc = c->sc, .xen = c->xen, .journal = &c->journal,
+        .sc = c->sc, .xen = c->h->xen, .journal = &c->h->journal,
         .manifest = &result->manifest, .facts = &c->facts, .qmp = c->qmp,
         .memory_fd = -1, .header = c->header, .header_bytes = c->header_len,
-        .live = c->p->live, .leave_paused = c->p->leave_paused,
-        .notes = &result->notes,
+        .live = c->p->live, .leave_paused = c->req.leave_paused,
+        .more_follows = c->hand_over, .notes = &result->notes,
     };
     AUTO_FREE char *quoted = snap_op_quote(c->facts.dom.name);
     int rc, outcome;
 
-    rc = snap_op_journal_head(c->sc, &c->journal, "create",
+    rc = snap_op_journal_head(c->sc, &c->h->journal, "create",
                               c->facts.dom.name, c->facts.dom.uuid,
                               c->facts.dom.domid, &result->manifest, NULL);
+    if (!rc && c->hand_over) rc = mark_pause(c);
     if (rc) {
-        snap_journal_close(c->sc, &c->journal);
+        snap_journal_close(c->sc, &c->h->journal);
         return rc;
     }
     rc = snap_act_run(&a, &c->plan, &outcome);
     c->qmp = a.qmp;
     snap_worker_stop(a.worker);
     /* Not undone: the guest may stand, or may still suspend itself. */
-    if (outcome == LIBXL_SNAPSHOT_NOT_WHOLE && !a.resumed_ms)
+    if (!rc && c->hand_over)
+        c->guardian = a.guardian;
+    else if (outcome == LIBXL_SNAPSHOT_NOT_WHOLE && !a.resumed_ms)
         snap_guardian_leave(a.guardian);
     else
         snap_guardian_end(a.guardian);
@@ -254,7 +246,7 @@ static int act(struct create *c, libxl_snapshot_result *result)
                           quoted);
 }
 
-static void fill_result(struct create *c, libxl_snapshot_result *result)
+static void fill_result(struct snap_create *c, libxl_snapshot_result *result)
 {
     size_t i;
 
@@ -268,12 +260,12 @@ static void fill_result(struct create *c, libxl_snapshot_result *result)
 }
 
 /* Facts and plan. */
-static int look(struct create *c, struct snap_worker *w)
+static int look(struct snap_create *c, struct snap_worker *w)
 {
     int rc;
 
-    rc = snap_facts_read(c->sc, c->xen, w, c->p->domid, &c->facts, &c->qmp);
-    if (!rc) rc = snap_facts_read_users(c->sc, c->xen, &c->facts);
+    rc = snap_facts_read(c->sc, c->h->xen, w, c->p->domid, &c->facts, &c->qmp);
+    if (!rc) rc = snap_facts_read_users(c->sc, c->h->xen, &c->facts);
     if (rc) return rc;
     make_request(c);
     c->choices = snap_zalloc((c->facts.ndisks + 1) * sizeof(*c->choices));
@@ -283,7 +275,7 @@ static int look(struct create *c, struct snap_worker *w)
 
 /* Which images there are to lock is known only when they were looked at: who
  * had to wait for one looks again. */
-static int look_and_lock(struct create *c, struct snap_worker *w)
+static int look_and_lock(struct snap_create *c, struct snap_worker *w)
 {
     bool waited;
     int rc;
@@ -296,30 +288,22 @@ static int look_and_lock(struct create *c, struct snap_worker *w)
         if (rc || c->p->dry_run) return rc;
         for (i = 0; i < c->facts.ndisks; i++)
             if (c->choices[i].driver)
-                snap_image_locks_want_chain(&c->locks,
+                snap_image_locks_want_chain(&c->h->locks,
                                             &c->facts.disks[i].chain, true);
-        rc = snap_image_locks_take(c->sc, &c->locks, c->p->lock_timeout_ms,
+        rc = snap_image_locks_take(c->sc, &c->h->locks, c->p->lock_timeout_ms,
                                    &waited);
         if (waited) forget(c);
     } while (!rc && waited);
     return rc;
 }
 
-static int create(struct create *c, libxl_snapshot_result *result)
+int snap_create_run(struct snap_create *c, libxl_snapshot_result *result)
 {
     AUTO_WORKER struct snap_worker *w = NULL;
-    struct snap_dominfo dom;
     size_t i;
     int rc;
 
-    rc = snap_xen_open(c->sc, &c->xen);
-    if (rc) return rc;
-    rc = snap_xen_domain(c->xen, c->p->domid, &dom);
-    if (rc)
-        return snap_fail(c->sc, rc, "there is no domain %u", c->p->domid);
-    rc = snap_op_lock(c->sc, dom.name, c->p->lock_timeout_ms, &c->journal);
-    snap_dominfo_dispose(&dom);
-    if (!rc) rc = snap_worker_start(c->sc, -1, &w);
+    rc = snap_worker_start(c->sc, -1, &w);
     if (!rc) rc = look_and_lock(c, w);
     if (rc) return rc;
     for (i = 0; i < c->plan.notes.len; i++)
@@ -336,19 +320,33 @@ static int create(struct create *c, libxl_snapshot_result *result)
         return 0;
     }
     rc = make_header(c);
-    return rc ? rc : act(c, result);
+    if (!rc) rc = act(c, result);
+    if (!rc) fill_result(c, result);
+    return rc;
 }
 
 int libxl_snapshot_create(libxl_snapshot_ctx *ctx,
                           const libxl_snapshot_create_params *params,
                           libxl_snapshot_result *result)
 {
-    struct create c = { .sc = ctx, .p = params, .journal.fd = -1 };
+    struct snap_hold hold = SNAP_HOLD_INIT;
+    struct snap_create c = { .sc = ctx, .p = params, .h = &hold };
+    struct snap_dominfo dom;
     int rc;
 
     snap_op_begin(ctx, result);
-    rc = create(&c, result);
-    if (!rc && !params->dry_run) fill_result(&c, result);
-    create_dispose(&c);
+    rc = snap_xen_open(ctx, &hold.xen);
+    if (rc) return rc;
+    rc = snap_xen_domain(hold.xen, params->domid, &dom);
+    if (rc) {
+        snap_fail(ctx, rc, "there is no domain %u", params->domid);
+    } else {
+        rc = snap_op_lock(ctx, dom.name, params->lock_timeout_ms,
+                          &hold.journal);
+        snap_dominfo_dispose(&dom);
+    }
+    if (!rc) rc = snap_create_run(&c, result);
+    snap_create_dispose(&c);
+    snap_hold_drop(&hold);
     return rc;
 }

@@ -93,6 +93,8 @@ static void read_mark(const struct snap_json *line,
 
     if (snap_json_get(line, "rescued"))
         run->runs = true;
+    else if (snap_json_get(line, "unpause"))
+        run->unpause = true;
     else if (marks(line, "intend", &run->plan, &n))
         run->begun = n + 1;
     else if (marks(line, "done", &run->plan, &n))

@@ -22,6 +22,7 @@ struct snap_interrupted {
     /* The guest ran again after it was asked to suspend: it will not stand
      * because of this run any more. */
     bool runs;
+    bool unpause;               /* it paused the domain, for itself only */
 };
 
 /*

@@ -6,6 +6,7 @@
 #ifndef SNAP_OP_H
 #define SNAP_OP_H
 
+#include "host/image_locks.h"
 #include "libxl_snapshot.h"
 #include "step/step.h"
 
@@ -15,6 +16,15 @@
 
 /* Begin: clear the context's last error; outcome refused until told else. */
 void snap_op_begin(struct snap_ctx *sc, libxl_snapshot_result *result);
+
+/* What a command has from its first look to its end. */
+struct snap_hold {
+    struct snap_xen *xen;
+    struct snap_journal journal;    /* also the domain's lock */
+    struct snap_image_locks locks;
+};
+#define SNAP_HOLD_INIT { .journal.fd = -1 }
+void snap_hold_drop(struct snap_hold *h);
 
 /*
  * The domain's lock. An open journal refuses: outcome not whole, the hint

@@ -163,6 +163,20 @@ static int undo_without_domain(struct snap_act *a, struct recover *r,
     return rc;
 }
 
+/* The domain was to be reverted next, which it is not now. */
+static int unpause(struct snap_act *a, const struct snap_interrupted *run)
+{
+    struct snap_step pause = { .kind = STEP_PAUSE };
+    int rc;
+
+    if (!run->unpause || run->domid < 0 || !run->uuid) return 0;
+    snap_step_arg_u64(&pause, "domid", run->domid);
+    snap_step_arg(&pause, "uuid", run->uuid);
+    rc = snap_step_pause.undo(a, &pause);
+    snap_strings_dispose(&pause.args);
+    return rc;
+}
+
 static int recover_create(struct recover *r, libxl_snapshot_result *result)
 {
     struct snap_interrupted *run = &r->run;
@@ -176,7 +190,7 @@ static int recover_create(struct recover *r, libxl_snapshot_result *result)
         snap_strings_take(&result->notes, snap_printf(
             "the snapshot '%s' of domain '%s' was finished",
             run->manifest.name, run->name));
-        rc = 0;
+        rc = unpause(&a, run);
         goto out;
     }
     if (run->committed) {
@@ -433,6 +447,7 @@ int libxl_snapshot_recover(libxl_snapshot_ctx *ctx, const char *domain_name,
         if (one && !first) first = one;
     }
     snap_strings_dispose(&names);
+    if (!dry_run) snap_lock_sweep();
     rc = first;
     if (rc && ctx->hint) {
         ctx->outcome = LIBXL_SNAPSHOT_NOT_WHOLE;

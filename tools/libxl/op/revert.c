@@ -50,10 +50,8 @@ void snap_revert_dispose(struct snap_revert *r)
     snap_json_free(r->tree);
     snap_manifest_dispose(&r->set);
     snap_plan_dispose(&r->plan);
-    snap_image_locks_drop(&r->locks);
-    snap_journal_unlock(&r->journal);
     snap_worker_stop(r->worker);
-    snap_xen_close(r->xen);
+    snap_guardian_end(r->guardian);
     if (r->memory_fd >= 0) close(r->memory_fd);
     free(r->header);
 }
@@ -129,76 +127,19 @@ static int final_config(struct snap_revert *r)
     return snap_memimage_header(r->sc, json, &r->header, &r->header_len);
 }
 
-/* ---- acting ------------------------------------------------------ */
+/* ---- the result -------------------------------------------------- */
 
-static int start_guardian(struct snap_revert *r, struct snap_act *a)
+/* Another snapshot, of the present just now for one, has it as a base. */
+static bool named_by_others(const struct snap_revert *r,
+                            const struct snap_fs_id *id)
 {
-    if (!r->now.exists) return 0;
-    return snap_guardian_start(r->sc, &(struct snap_guardian_charge) {
-        .domid = r->now.dom.domid,
-        .uuid = r->now.dom.uuid,
-        .reverting = true,
-        .worker_pgid = snap_worker_pgid(a->worker),
-        .monitor = r->now.monitor,
-        .lock_fd = r->journal.fd,
-    }, &a->guardian);
-}
+    size_t i, k;
 
-/* Past the commit: a half destroyed domain helps nobody, and its monitor
- * would make a second one. */
-static void let_destroy_end(struct snap_revert *r, struct snap_act *a)
-{
-    struct snap_ctx quiet = SNAP_CTX_INIT;
-    int ignored;
-
-    if (a->destroying)
-        snap_worker_poll(a->worker, 120000, &ignored, NULL, NULL);
-    snap_monitor_end(&quiet, &r->now.monitor, 10000);
-    snap_ctx_dispose(&quiet);
-}
-
-static int act(struct snap_revert *r, libxl_snapshot_result *result)
-{
-    struct snap_act a = {
-        .sc = r->sc, .xen = r->xen, .journal = &r->journal,
-        .memory_fd = r->memory_fd, .header = r->header,
-        .header_bytes = r->header_len, .notes = &result->notes,
-        .stream_offset = r->image.stream_offset, .worker = r->worker,
-        .image_as_is = r->image_as_is,
-    };
-    AUTO_FREE char *quoted = snap_op_quote(r->p->domain_name);
-    int rc, outcome;
-
-    r->worker = NULL;
-    rc = snap_op_journal_head(r->sc, &r->journal, "revert",
-                              r->p->domain_name,
-                              r->now.exists ? r->now.dom.uuid : NULL,
-                              r->now.exists ? (int64_t)r->now.dom.domid : -1,
-                              NULL, r->p->retry_command);
-    if (!rc) rc = start_guardian(r, &a);
-    if (rc) {
-        snap_journal_close(r->sc, &r->journal);
-        snap_worker_stop(a.worker);
-        return rc;
-    }
-    rc = snap_act_run(&a, &r->plan, &outcome);
-    if (rc && a.past_commit) let_destroy_end(r, &a);
-    snap_worker_stop(a.worker);
-    if (outcome == LIBXL_SNAPSHOT_NOT_WHOLE && !a.past_commit)
-        snap_guardian_leave(a.guardian);
-    else
-        snap_guardian_end(a.guardian);
-    snap_qmp_close(a.qmp);
-    result->domid = a.new_domid;
-    /* Past the commit a revert is finished by doing it again: what was begun
-     * is in the plan of the next one, so the journal need not stay. */
-    if (outcome == LIBXL_SNAPSHOT_NOT_WHOLE && a.past_commit) {
-        snap_journal_close(r->sc, &r->journal);
-        return snap_op_finish(r->sc, rc, outcome, "%s",
-                              r->p->retry_command);
-    }
-    return snap_op_finish(r->sc, rc, outcome, "xl snapshot-recover %s",
-                          quoted);
+    for (i = 0; i < r->p->nothers; i++)
+        for (k = 0; k < r->p->others[i].manifest.ndisks; k++)
+            if (snap_fs_leads_to(r->p->others[i].manifest.disks[k].image, id))
+                return true;
+    return false;
 }
 
 /* What the domain wrote until now and nothing names any more. */
@@ -219,7 +160,9 @@ static void note_left(struct snap_revert *r, libxl_snapshot_result *result)
             if (!strcmp(r->f.disks[k].m->vdev, d->vdev)) break;
         if (used || k == r->f.ndisks || stat(d->id.real, &st)) continue;
         /* A frozen base stays for its snapshot. */
-        if (snap_fs_same(&r->f.disks[k].id, &d->id)) continue;
+        if (snap_fs_same(&r->f.disks[k].id, &d->id)
+            || named_by_others(r, &d->id))
+            continue;
         snap_strings_take(&result->left, snap_printf(
             "%s (%llu bytes): what %s wrote as %s until now", d->id.real,
             (unsigned long long)st.st_blocks * 512, r->p->domain_name,
@@ -245,7 +188,90 @@ static void fill_result(struct snap_revert *r, libxl_snapshot_result *result)
     note_left(r, result);
 }
 
-static int revert(struct snap_revert *r, libxl_snapshot_result *result)
+/* ---- acting ------------------------------------------------------ */
+
+static int start_guardian(struct snap_revert *r, struct snap_act *a)
+{
+    int rc;
+
+    if (!r->now.exists) return 0;
+    rc = snap_guardian_start(r->sc, &(struct snap_guardian_charge) {
+        .domid = r->now.dom.domid,
+        .uuid = r->now.dom.uuid,
+        .reverting = true,
+        .worker_pgid = snap_worker_pgid(a->worker),
+        .monitor = r->now.monitor,
+        .lock_fd = r->h->journal.fd,
+    }, &a->guardian);
+    if (rc || !r->guardian) return rc;
+    /* It takes over a domain that is paused by us. */
+    snap_guardian_asked(a->guardian);
+    snap_guardian_end(r->guardian);
+    r->guardian = NULL;
+    return 0;
+}
+
+/* Past the commit: a half destroyed domain helps nobody, and its monitor
+ * would make a second one. */
+static void let_destroy_end(struct snap_revert *r, struct snap_act *a)
+{
+    struct snap_ctx quiet = SNAP_CTX_INIT;
+    int ignored;
+
+    if (a->destroying)
+        snap_worker_poll(a->worker, 120000, &ignored, NULL, NULL);
+    snap_monitor_end(&quiet, &r->now.monitor, 10000);
+    snap_ctx_dispose(&quiet);
+}
+
+int snap_revert_act(struct snap_revert *r, libxl_snapshot_result *result)
+{
+    struct snap_act a = {
+        .sc = r->sc, .xen = r->h->xen, .journal = &r->h->journal,
+        .memory_fd = r->memory_fd, .header = r->header,
+        .header_bytes = r->header_len, .notes = &result->notes,
+        .stream_offset = r->image.stream_offset, .worker = r->worker,
+        .image_as_is = r->image_as_is,
+    };
+    AUTO_FREE char *quoted = snap_op_quote(r->p->domain_name);
+    int rc, outcome;
+
+    r->worker = NULL;
+    rc = snap_op_journal_head(r->sc, &r->h->journal, "revert",
+                              r->p->domain_name,
+                              r->now.exists ? r->now.dom.uuid : NULL,
+                              r->now.exists ? (int64_t)r->now.dom.domid : -1,
+                              NULL, r->p->retry_command);
+    if (!rc) rc = start_guardian(r, &a);
+    if (rc) {
+        /* With a domain that we paused it is the caller's to close. */
+        if (!r->guardian) snap_journal_close(r->sc, &r->h->journal);
+        snap_worker_stop(a.worker);
+        return rc;
+    }
+    rc = snap_act_run(&a, &r->plan, &outcome);
+    if (rc && a.past_commit) let_destroy_end(r, &a);
+    snap_worker_stop(a.worker);
+    if (outcome == LIBXL_SNAPSHOT_NOT_WHOLE && !a.past_commit)
+        snap_guardian_leave(a.guardian);
+    else
+        snap_guardian_end(a.guardian);
+    snap_qmp_close(a.qmp);
+    r->past_commit = a.past_commit;
+    result->domid = a.new_domid;
+    if (!rc) fill_result(r, result);
+    /* Past the commit a revert is finished by doing it again: what was begun
+     * is in the plan of the next one, so the journal need not stay. */
+    if (outcome == LIBXL_SNAPSHOT_NOT_WHOLE && a.past_commit) {
+        snap_journal_close(r->sc, &r->h->journal);
+        return snap_op_finish(r->sc, rc, outcome, "%s",
+                              r->p->retry_command);
+    }
+    return snap_op_finish(r->sc, rc, outcome, "xl snapshot-recover %s",
+                          quoted);
+}
+
+int snap_revert_look(struct snap_revert *r, libxl_snapshot_result *result)
 {
     struct snap_revert_request req = {
         .current_path = r->p->current_path, .exclude = r->p->exclude,
@@ -256,14 +282,12 @@ static int revert(struct snap_revert *r, libxl_snapshot_result *result)
                       && !strcmp(r->p->set->manifest.domain_state,
                                  "paused")),
         .protect = r->p->protect, .stock_xl = r->p->stock_xl,
+        .unpause = r->guardian,
     };
     size_t i;
     int rc;
 
-    rc = snap_xen_open(r->sc, &r->xen);
-    if (!rc) rc = snap_op_lock(r->sc, r->p->domain_name,
-                               r->p->lock_timeout_ms, &r->journal);
-    if (!rc) rc = snap_worker_start(r->sc, r->journal.fd, &r->worker);
+    rc = snap_worker_start(r->sc, r->h->journal.fd, &r->worker);
     if (!rc) rc = snap_revert_gather(r);
     if (!rc) rc = snap_plan_revert(r->sc, &r->f, &req, &r->plan);
     if (!rc) rc = snap_revert_check_world(r);
@@ -271,26 +295,42 @@ static int revert(struct snap_revert *r, libxl_snapshot_result *result)
     if (rc) return rc;
     for (i = 0; i < r->plan.notes.len; i++)
         snap_strings_add(&result->notes, r->plan.notes.data[i]);
+    free(result->plan);
     result->plan = snap_plan_text(&r->plan);
-    if (r->p->dry_run) {
-        r->sc->outcome = LIBXL_SNAPSHOT_DONE;
-        return 0;
-    }
-    return act(r, result);
+    return 0;
+}
+
+static int revert(struct snap_ctx *sc, struct snap_hold *h,
+                  const libxl_snapshot_revert_params *params,
+                  libxl_snapshot_result *result)
+{
+    struct snap_revert r = {
+        .sc = sc, .p = params, .h = h, .memory_fd = -1,
+    };
+    int rc = snap_revert_look(&r, result);
+
+    if (!rc && params->dry_run)
+        sc->outcome = LIBXL_SNAPSHOT_DONE;
+    else if (!rc)
+        rc = snap_revert_act(&r, result);
+    snap_revert_dispose(&r);
+    return rc;
 }
 
 int libxl_snapshot_revert(libxl_snapshot_ctx *ctx,
                           const libxl_snapshot_revert_params *params,
                           libxl_snapshot_result *result)
 {
-    struct snap_revert r = {
-        .sc = ctx, .p = params, .journal.fd = -1, .memory_fd = -1,
-    };
+    struct snap_hold hold = SNAP_HOLD_INIT;
     int rc;
 
     snap_op_begin(ctx, result);
-    rc = revert(&r, result);
-    if (!rc && !params->dry_run) fill_result(&r, result);
-    snap_revert_dispose(&r);
+    rc = snap_xen_open(ctx, &hold.xen);
+    if (!rc) rc = snap_op_lock(ctx, params->domain_name,
+                               params->lock_timeout_ms, &hold.journal);
+    if (!rc) rc = params->keep
+                 ? snap_revert_keeping(ctx, &hold, params, result)
+                 : revert(ctx, &hold, params, result);
+    snap_hold_drop(&hold);
     return rc;
 }

@@ -4,17 +4,18 @@
 #define SNAP_OP_REVERT_H
 
 #include "format/memimage.h"
-#include "host/image_locks.h"
 #include "op/op.h"
 #include "plan/revert.h"
 
 struct snap_revert {
     struct snap_ctx *sc;
     const libxl_snapshot_revert_params *p;
-    struct snap_xen *xen;
+    struct snap_hold *h;            /* the caller's, with the domain's lock */
+    /* The domain is paused by us already, and this one unpauses it if we die;
+     * NULL: it is as it was. Ours to end. */
+    struct snap_guardian *guardian;
+    bool past_commit;               /* out: the old domain is gone */
     struct snap_worker *worker;
-    struct snap_journal journal;
-    struct snap_image_locks locks;
     struct snap_facts now;
     struct snap_host host;
     struct snap_manifest set;       /* ours: completed from the image */
@@ -29,6 +30,16 @@ struct snap_revert {
     char *header;
     size_t header_len;
 };
+
+/* Facts and plan: everything but acting. */
+int snap_revert_look(struct snap_revert *r, libxl_snapshot_result *result);
+int snap_revert_act(struct snap_revert *r, libxl_snapshot_result *result);
+
+/* A revert that snapshots the present state first; params->keep is not NULL.
+ * In revert_keep.c. */
+int snap_revert_keeping(struct snap_ctx *sc, struct snap_hold *h,
+                        const libxl_snapshot_revert_params *params,
+                        libxl_snapshot_result *result);
 
 /* Everything that the plan depends on; nothing is changed. The images of the
  * set are locked, unless it is a dry run. */

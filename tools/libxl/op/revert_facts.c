@@ -33,7 +33,7 @@ static int read_memory_need(struct snap_revert *r)
     r->f.need_kb = strtoull(kb, NULL, 10);
     r->f.have_kb = r->host.free_kb;
     if (r->now.exists) r->f.have_kb += r->now.dom.current_kb;
-    if (r->host.dom0_balloons && !snap_xen_domain(r->xen, 0, &dom0)) {
+    if (r->host.dom0_balloons && !snap_xen_domain(r->h->xen, 0, &dom0)) {
         if (dom0.current_kb > DOM0_FLOOR_KB)
             r->f.have_kb += dom0.current_kb - DOM0_FLOOR_KB;
         snap_dominfo_dispose(&dom0);
@@ -66,13 +66,13 @@ static int read_now(struct snap_revert *r)
     uint32_t domid;
     int rc = 0;
 
-    rc = snap_xen_host(r->xen, &r->host);
+    rc = snap_xen_host(r->h->xen, &r->host);
     if (rc) return rc;
-    if (!libxl_name_to_domid(r->xen->ctx, r->p->domain_name, &domid)) {
-        rc = snap_facts_read(r->sc, r->xen, r->worker, domid, &r->now, NULL);
+    if (!libxl_name_to_domid(r->h->xen->ctx, r->p->domain_name, &domid)) {
+        rc = snap_facts_read(r->sc, r->h->xen, r->worker, domid, &r->now, NULL);
     } else {
         r->f.between_pid = snap_monitor_between(r->sc, r->p->domain_name);
-        rc = snap_xen_host(r->xen, &r->now.host);
+        rc = snap_xen_host(r->h->xen, &r->now.host);
     }
     if (!rc) read_chains_without_qemu(r);
     r->f.now = &r->now;
@@ -211,9 +211,9 @@ static int read_and_lock_disks(struct snap_revert *r)
         rc = read_disks(r);
         if (rc || r->p->dry_run) return rc;
         for (i = 0; i < r->f.ndisks; i++)
-            snap_image_locks_want_chain(&r->locks, &r->f.disks[i].chain,
+            snap_image_locks_want_chain(&r->h->locks, &r->f.disks[i].chain,
                                         !r->f.disks[i].new_path);
-        rc = snap_image_locks_take(r->sc, &r->locks, r->p->lock_timeout_ms,
+        rc = snap_image_locks_take(r->sc, &r->h->locks, r->p->lock_timeout_ms,
                                    &waited);
     } while (!rc && waited);
     return rc;

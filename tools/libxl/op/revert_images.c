@@ -115,7 +115,7 @@ static int find_claims(struct snap_revert *r, struct snap_revert_disk **disks,
 {
     struct snap_claim_hits hits;
     size_t i;
-    int rc = snap_claims_on(r->sc, r->xen,
+    int rc = snap_claims_on(r->sc, r->h->xen,
                             r->now.exists ? (int64_t)r->now.dom.domid : -1,
                             ids, n, &hits);
 

@@ -302,18 +302,24 @@ static void add_monitor_step(const struct snap_revert_facts *f,
     snap_step_arg_u64(s, "start", f->now->monitor.start_time);
 }
 
+/* Whatever comes behind it, its undo lets the domain run. */
+static void add_pause(const struct snap_revert_facts *f, struct snap_plan *p)
+{
+    struct snap_step *s = snap_plan_add(p, STEP_PAUSE);
+
+    snap_step_arg_u64(s, "domid", f->now->dom.domid);
+    snap_step_arg(s, "uuid", f->now->dom.uuid);
+}
+
 static void add_destroy(const struct snap_revert_facts *f,
                         struct snap_plan *p)
 {
+    const struct snap_dominfo *dom = &f->now->dom;
     struct snap_step *s;
     size_t i;
 
     add_monitor_step(f, p, STEP_MONITOR_HOLD);
-    if (f->now->exists && !f->now->dom.paused && !f->now->dom.shutdown) {
-        s = snap_plan_add(p, STEP_PAUSE);
-        snap_step_arg_u64(s, "domid", f->now->dom.domid);
-        snap_step_arg(s, "uuid", f->now->dom.uuid);
-    }
+    if (f->now->exists && !dom->paused && !dom->shutdown) add_pause(f, p);
     s = snap_plan_add(p, STEP_RECHECK_IDLE);
     snap_step_arg(s, "domain", f->domain_name);
     for (i = 0; i < f->ndisks; i++)
@@ -321,13 +327,13 @@ static void add_destroy(const struct snap_revert_facts *f,
             && !f->disks[i].new_path)
             snap_step_arg(s, "image", f->disks[i].id.real);
     if (!f->now->exists) return;
-    snap_step_arg_u64(s, "domid", f->now->dom.domid);
-    snap_step_arg(s, "uuid", f->now->dom.uuid);
+    snap_step_arg_u64(s, "domid", dom->domid);
+    snap_step_arg(s, "uuid", dom->uuid);
     snap_step_arg_u64(s, "qemu-pid", f->now->qemu_pid);
     p->commit = p->len;
     s = snap_plan_add(p, STEP_DESTROY);
-    snap_step_arg_u64(s, "domid", f->now->dom.domid);
-    snap_step_arg(s, "uuid", f->now->dom.uuid);
+    snap_step_arg_u64(s, "domid", dom->domid);
+    snap_step_arg(s, "uuid", dom->uuid);
     snap_step_arg_u64(s, "qemu-pid", f->now->qemu_pid);
     snap_step_arg_u64(s, "qemu-start", f->now->qemu_start);
     add_monitor_step(f, p, STEP_MONITOR_END);
@@ -416,6 +422,7 @@ int snap_plan_revert(struct snap_ctx *sc, const struct snap_revert_facts *f,
     if (!rc) rc = check_disks(sc, f);
     if (!rc) rc = check_rest(sc, f);
     if (rc) return rc;
+    if (f->now->exists && req->unpause) add_pause(f, p);
     add_new_images(f, p);
     p->commit = SIZE_MAX;
     add_destroy(f, p);

@@ -50,6 +50,8 @@ struct snap_revert_request {
     const char *const *exclude;
     size_t nexclude;
     bool force, paused, protect;
+    bool unpause;               /* the domain's present pause is ours, to be
+                                 * undone if it stays */
     const char *stock_xl;
 };
 

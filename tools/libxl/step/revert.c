@@ -62,13 +62,21 @@ const struct snap_step_ops snap_step_copy = {
 
 /* ---- the old domain's end ---------------------------------------- */
 
+/* One that is paused already stays so: Xen counts. */
 static int pause_apply(struct snap_act *a, const struct snap_step *s)
 {
+    struct snap_dominfo dom;
     struct snap_worker *w;
+    bool paused;
     int rc = snap_act_worker(a, &w);
 
     if (rc) return rc;
     snap_guardian_asked(a->guardian);
+    if (!snap_xen_domain(a->xen, snap_step_get_u64(s, "domid"), &dom)) {
+        paused = dom.paused;
+        snap_dominfo_dispose(&dom);
+        if (paused) return 0;
+    }
     return snap_worker_call(w, SNAP_WORKER_PAUSE,
                             snap_step_get_u64(s, "domid"), 0, NULL, 0,
                             DESTROY_TIMEOUT_MS, "pausing the domain", NULL);

@@ -229,6 +229,6 @@ int snap_act_run(struct snap_act *a, const struct snap_plan *p, int *outcome)
     }
     rc = run_after_commit(a, p, i);
     *outcome = rc ? LIBXL_SNAPSHOT_NOT_WHOLE : LIBXL_SNAPSHOT_DONE;
-    if (!rc) snap_journal_close(a->sc, a->journal);
+    if (!rc && !a->more_follows) snap_journal_close(a->sc, a->journal);
     return rc;
 }

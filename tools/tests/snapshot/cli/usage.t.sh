@@ -34,7 +34,8 @@ bad "revert without a snapshot" "DOMAIN SNAPSHOT" snapshot-revert g1
 bad "an empty domain" "is empty" snapshot-create ''
 bad "an unknown letter" "'-Z'" snapshot-create -Z g1
 bad "an option of another command" "--force" snapshot-create --force g1
-bad "keep is not there yet" "--keep" snapshot-revert --keep k g1 s1
+bad "what is kept needs a name" "'../k' cannot be a name" \
+    snapshot-revert --keep ../k g1 s1
 bad "an option without its argument" "wants an argument: NAME" \
     snapshot-create g1 --name
 bad "an argument for an option that takes none" "takes no argument" \

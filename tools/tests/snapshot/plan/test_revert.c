@@ -70,6 +70,19 @@ static void mixed(void)
     past_dispose(&p);
 }
 
+/* Its undo lets the domain run, whatever fails behind it. */
+static void paused_by_us(void)
+{
+    struct past p;
+
+    past_make(&p);
+    p.now.f.dom.paused = true;
+    p.req.unpause = true;
+    past_external(&p, "xvda", "raw", "/img/web.raw");
+    past_expect(&p, "revert-paused-by-us");
+    past_dispose(&p);
+}
+
 static void paused_domain(void)
 {
     struct past p;
@@ -209,6 +222,7 @@ int main(void)
     copy_where_frozen();
     mixed();
     paused_domain();
+    paused_by_us();
     shut_down_domain();
     left_paused();
     off();

@@ -68,6 +68,9 @@ static void test_guest(void)
     ok(run.runs, "not when the guardian saw it run");
     journal(HEAD STEPS ",{\"intend\":2},{\"undone\":1}");
     ok(run.runs, "nor when the run itself resumed it");
+    ok(!run.unpause, "a pause is not its own");
+    journal(HEAD ",{\"unpause\":true}" STEPS);
+    ok(run.unpause, "unless it says so");
     journal(HEAD STEPS ",{\"intend\":2},{\"undone\":2}");
     ok(!run.runs, "other things that were undone say nothing about it");
 }

@@ -111,6 +111,33 @@ static void test_content(void)
     ok(access(SNAP_JOURNAL_DIR "/web.journal", F_OK) < 0, "nor there");
 }
 
+/* As snapshot-revert --keep does. */
+static void test_takeover(void)
+{
+    AUTO_JSON struct snap_json *head = snap_json_new_object();
+    AUTO_JSON struct snap_json *lines = NULL;
+    AUTO_FREE char *what = NULL;
+    struct snap_journal j;
+    int pid;
+
+    begin(&j, "web");
+    add(&j, "step", "one");
+    snap_json_set_int(head, "journal", 1);
+    snap_json_set_str(head, "what", "revert");
+    snap_json_set_str(head, "domain", "web");
+    if (snap_journal_add(&sc, &j, head, true)) bail("add: %s", sc.message);
+    add(&j, "step", "two");
+    snap_journal_load(&sc, &j, &lines);
+    is_int(snap_json_len(lines), 2, "what an operation took over from is "
+           "history");
+    is_str(snap_json_get_str(snap_json_at(lines, 0), "what"), "revert",
+           "its own head comes first");
+    snap_journal_peek("web", &what, &pid);
+    is_str(what, "revert", "and is what others see");
+    snap_journal_close(&sc, &j);
+    snap_journal_unlock(&j);
+}
+
 static void test_peek(void)
 {
     AUTO_FREE char *none = NULL, *what = NULL, *again = NULL;
@@ -156,6 +183,7 @@ int main(void)
     test_lock();
     test_waiting();
     test_content();
+    test_takeover();
     test_peek();
     test_hostile();
     snap_ctx_dispose(&sc);

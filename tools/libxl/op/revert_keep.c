@@ -1,0 +1,235 @@
+/* SPDX-License-Identifier: LGPL-2.1-only */
+/*
+ * A revert that keeps the present: look whether it could be done, snapshot the
+ * domain, which then stays paused, look again, revert; and back to the new
+ * snapshot if the domain cannot be built.  The domain does not run in between,
+ * so nothing that it does is lost.
+ */
+#include <string.h>
+
+#include "op/create.h"
+#include "op/revert.h"
+
+struct keeping {
+    struct snap_ctx *sc;
+    struct snap_hold *h;
+    const libxl_snapshot_revert_params *p;
+    libxl_snapshot_create_params create;
+    libxl_snapshot_result kept;     /* of the snapshot of the present */
+    libxl_snapshot_set set;         /* it; borrows from kept */
+    libxl_snapshot_set *others;     /* those of the caller, and it */
+    libxl_snapshot_result *result;
+};
+
+/* What `from` says goes to the end of what `to` says. */
+static void move_strings(struct snap_strings *to, struct snap_strings *from)
+{
+    size_t i;
+
+    for (i = 0; i < from->len; i++)
+        snap_strings_add(to, from->data[i]);
+    snap_strings_dispose(from);
+}
+
+/* ---- before anything is touched ---------------------------------- */
+
+/* A revert that would be refused is not worth a snapshot. */
+static int could_be_done(struct keeping *k)
+{
+    struct snap_revert r = {
+        .sc = k->sc, .p = k->p, .h = k->h, .memory_fd = -1,
+    };
+    libxl_snapshot_result ignored = { 0 };
+    int rc;
+
+    rc = snap_revert_look(&r, k->p->dry_run ? k->result : &ignored);
+    libxl_snapshot_result_dispose(&ignored);
+    snap_revert_dispose(&r);
+    return rc;
+}
+
+static int dry_run(struct keeping *k)
+{
+    char *first = k->kept.plan, *then = k->result->plan;
+
+    k->result->plan = snap_printf("%s%s", first ? first : "",
+                                  then ? then : "");
+    free(then);
+    move_strings(&k->result->notes, &k->kept.notes);
+    k->sc->outcome = LIBXL_SNAPSHOT_DONE;
+    return 0;
+}
+
+/* ---- the snapshot ------------------------------------------------ */
+
+/* It stays paused when we go on; when we do not, it was running. */
+static void unpause(struct keeping *k)
+{
+    AUTO_WORKER struct snap_worker *w = NULL;
+    struct snap_dominfo dom;
+    bool paused;
+
+    if (snap_xen_domain(k->h->xen, k->create.domid, &dom)) return;
+    paused = dom.paused && !dom.dying;
+    snap_dominfo_dispose(&dom);
+    if (paused && !snap_worker_start(k->sc, -1, &w))
+        snap_worker_call(w, SNAP_WORKER_UNPAUSE, k->create.domid, 0, NULL, 0,
+                         60000, "unpausing the domain", NULL);
+}
+
+static int keep(struct keeping *k, struct snap_guardian **guardian)
+{
+    struct snap_create c = {
+        .sc = k->sc, .p = &k->create, .h = k->h, .hand_over = true,
+    };
+    int rc = snap_create_run(&c, &k->kept);
+
+    *guardian = c.guardian;
+    c.guardian = NULL;
+    /* Made, but not whole: the error says so, and it runs on. */
+    if (rc && k->sc->outcome == LIBXL_SNAPSHOT_NOT_WHOLE) unpause(k);
+    snap_create_dispose(&c);
+    if (rc || k->p->dry_run) return rc;
+    k->set = (libxl_snapshot_set){
+        .directory = (char *)k->create.directory,
+        .manifest = k->kept.manifest,
+    };
+    k->others = snap_zalloc((k->p->nothers + 1) * sizeof(*k->others));
+    if (k->p->nothers)
+        memcpy(k->others, k->p->others, k->p->nothers * sizeof(*k->others));
+    k->others[k->p->nothers] = k->set;
+    return 0;
+}
+
+/* Overlays that the snapshot gave the domain, which never ran on them; but a
+ * disk that is not part of the revert goes on in its own. */
+static void drop_overlays(struct keeping *k, const struct snap_strings *vdevs)
+{
+    const struct snap_manifest *m = &k->kept.manifest;
+    size_t i;
+
+    for (i = 0; i < m->ndisks; i++)
+        if (m->disks[i].type == SNAP_DISK_EXTERNAL && m->disks[i].overlay
+            && snap_strings_have(vdevs, m->disks[i].vdev))
+            snap_fs_remove(k->sc, m->disks[i].overlay);
+}
+
+static void vdevs_of(const struct snap_revert *r, struct snap_strings *vdevs)
+{
+    size_t i;
+
+    for (i = 0; i < r->f.ndisks; i++)
+        snap_strings_add(vdevs, r->f.disks[i].m->vdev);
+}
+
+/* ---- the revert -------------------------------------------------- */
+
+/* The old domain is gone and the new one could not be built. */
+static int go_back(struct keeping *k, int rc)
+{
+    libxl_snapshot_revert_params p = *k->p;
+    struct snap_revert r = {
+        .sc = k->sc, .p = &p, .h = k->h, .memory_fd = -1,
+    };
+    libxl_snapshot_result back = { 0 };
+    struct snap_strings vdevs = { 0 };
+    char *why = k->sc->message;
+    int again;
+
+    p.set = &k->set;
+    p.domain_config = NULL;
+    p.exclude = (const char *const *)k->kept.manifest.excluded.data;
+    p.nexclude = k->kept.manifest.excluded.len;
+    p.state = LIBXL_SNAPSHOT_STATE_RUNNING;
+    p.retry_command = k->p->keep_command;
+    snap_log(k->sc, SNAP_LOG_NOTE, "%s: going back to what domain '%s' was",
+             why ? why : "?", p.domain_name);
+    /* The first error is the one to report, whatever comes of this. */
+    k->sc->message = NULL;
+    free(k->sc->hint);
+    k->sc->hint = NULL;
+    again = snap_revert_look(&r, &back);
+    if (!again) again = snap_revert_act(&r, &back);
+    if (k->sc->message) {
+        snap_strings_take(&k->result->notes, snap_printf(
+            "going back failed, too: %s", k->sc->message));
+        free(k->sc->message);
+    }
+    k->sc->message = why;
+    k->sc->rc = rc;
+    vdevs_of(&r, &vdevs);
+    snap_revert_dispose(&r);
+    if (!again) {
+        drop_overlays(k, &vdevs);
+        move_strings(&k->result->advice, &back.advice);
+        snap_log(k->sc, SNAP_LOG_NOTE, "domain '%s' is back where it was, "
+                 "which is snapshot '%s', too", p.domain_name,
+                 k->create.name);
+    }
+    snap_strings_dispose(&vdevs);
+    libxl_snapshot_result_dispose(&back);
+    return snap_op_finish(k->sc, rc, again ? LIBXL_SNAPSHOT_NOT_WHOLE
+                                           : LIBXL_SNAPSHOT_UNDONE,
+                          "%s", k->p->keep_command);
+}
+
+static int revert(struct keeping *k, struct snap_guardian *guardian)
+{
+    libxl_snapshot_revert_params p = *k->p;
+    struct snap_revert r = {
+        .sc = k->sc, .p = &p, .h = k->h, .memory_fd = -1,
+        .guardian = guardian,
+    };
+    struct snap_strings vdevs = { 0 };
+    bool gone;
+    int rc;
+
+    p.others = k->others;
+    p.nothers++;
+    k->sc->outcome = LIBXL_SNAPSHOT_UNDONE;
+    rc = snap_revert_look(&r, k->result);
+    if (!rc) rc = snap_revert_act(&r, k->result);
+    gone = r.past_commit;
+    /* Refused although it was possible before: the journal is still that of
+     * the snapshot, which is whole. */
+    if (rc && r.guardian) {
+        unpause(k);
+        snap_journal_close(k->sc, &k->h->journal);
+        k->sc->outcome = LIBXL_SNAPSHOT_UNDONE;
+    }
+    if (rc && !gone)
+        snap_log(k->sc, SNAP_LOG_NOTE, "domain '%s' goes on; its snapshot "
+                 "'%s' is made and stays", p.domain_name, k->create.name);
+    vdevs_of(&r, &vdevs);
+    snap_revert_dispose(&r);
+    if (!rc) drop_overlays(k, &vdevs);
+    snap_strings_dispose(&vdevs);
+    return rc && gone ? go_back(k, rc) : rc;
+}
+
+int snap_revert_keeping(struct snap_ctx *sc, struct snap_hold *h,
+                        const libxl_snapshot_revert_params *params,
+                        libxl_snapshot_result *result)
+{
+    struct keeping k = {
+        .sc = sc, .h = h, .p = params, .create = *params->keep,
+        .result = result,
+    };
+    struct snap_guardian *guardian = NULL;
+    int rc;
+
+    k.create.live = false;
+    k.create.leave_paused = false;
+    k.create.dry_run = params->dry_run;
+    k.create.lock_timeout_ms = params->lock_timeout_ms;
+    rc = could_be_done(&k);
+    if (!rc) rc = keep(&k, &guardian);
+    if (!rc && params->dry_run)
+        rc = dry_run(&k);
+    else if (!rc)
+        rc = revert(&k, guardian);
+    move_strings(&result->notes, &k.kept.notes);
+    free(k.others);
+    libxl_snapshot_result_dispose(&k.kept);
+    return rc;
+}
