@@ -29,7 +29,7 @@ DEPS   := yes
 NPROC  := $(shell nproc 2>/dev/null || echo 2)
 # Use all processors, unless the caller has said how many.
 JOBS    = $(if $(filter -j%,$(MAKEFLAGS)),,-j$(NPROC))
-RUNS   := demo bench check check-fast check-lab
+RUNS   := demo bench check check-fast check-fuzz check-lab
 
 .PHONY: all help install uninstall clean distclean lib deps-build deps-lab \
         test-programs $(RUNS)
@@ -41,6 +41,7 @@ help:
 	@echo 'make demo           set up what is needed, show a snapshot in a lab'
 	@echo 'make check          set up what is needed, run every test'
 	@echo 'make check-fast     the same without the lab'
+	@echo 'make check-fuzz     feed the parsers of what comes from outside'
 	@echo 'make check-lab      the lab alone: a real Xen host inside QEMU'
 	@echo 'make bench          measure against the stock tools, in the lab'
 	@echo 'make lib            build libxlsnapshot.a alone'
@@ -117,13 +118,22 @@ BASE_CFLAGS := -std=gnu11 $(WARNINGS)
 FORTIFY = $(if $(filter -O -O1 -O2 -O3 -Os -Og -Ofast,$(CFLAGS)), \
             $(FORTIFY_CPPFLAGS))
 
-# One set of flags for each variant: obj is for users, obj-san for tests.
+# One set of flags for each variant: obj is for users, obj-san for tests,
+# obj-fuzz for libFuzzer, which is clang's.
+CLANG := clang
+cc-obj = $(CC)
+cc-obj-san = $(CC)
+cc-obj-fuzz = $(CLANG)
+FUZZ_CFLAGS := -fsanitize=address,undefined -fno-sanitize-recover=all
 flags-obj = $(BASE_CPPFLAGS) $(FORTIFY) $(CPPFLAGS) \
             $(BASE_CFLAGS) $(HARDEN_CFLAGS) $(CFLAGS)
 flags-obj-san = $(BASE_CPPFLAGS) $(CPPFLAGS) \
             $(BASE_CFLAGS) -g -O1 -fno-omit-frame-pointer $(SAN_CFLAGS)
+flags-obj-fuzz = $(BASE_CPPFLAGS) $(CPPFLAGS) -std=gnu11 -g -O1 \
+            -fno-omit-frame-pointer -fsanitize=fuzzer-no-link $(FUZZ_CFLAGS)
 link-obj = $(HARDEN_CFLAGS) $(CFLAGS) $(HARDEN_LDFLAGS) $(LDFLAGS)
 link-obj-san = $(SAN_CFLAGS) -Wl,--as-needed $(LDFLAGS)
+link-obj-fuzz = -fsanitize=fuzzer $(FUZZ_CFLAGS) $(LDFLAGS)
 # The tests' variant is always strict; users' compilers may know new warnings.
 werror-obj = $(if $(filter 1 yes,$(WERROR)),-Werror)
 werror-obj-san = -Werror
@@ -135,7 +145,8 @@ rel = $(patsubst $(srcdir)/%,%,$(wildcard $(addprefix $(srcdir)/,$(1))))
 lib_src := $(call rel,tools/libxl/*.c tools/libxl/*/*.c)
 xl_src  := $(call rel,tools/xl/*.c)
 T       := tools/tests/snapshot
-test_all_src := $(filter-out $T/lab/%,$(call rel,$T/*/*.c))
+fuzz_src := $(call rel,$T/fuzz/fuzz_*.c)
+test_all_src := $(filter-out $T/lab/% $T/fuzz/%,$(call rel,$T/*/*.c))
 test_src := $(foreach f,$(test_all_src),$(if $(filter test_%,$(notdir $f)),$f))
 test_aux_src := $(filter-out $(test_src),$(test_all_src))
 test_sh := $(filter-out $T/lab/%,$(call rel,$T/*/*.t.sh))
@@ -155,7 +166,7 @@ endef
 # $(1): directory of objects, $(2): the library, $(3): the program
 define variant
 $(1)/flags: FORCE
-	$$(call keep_list,$$(CC) $$(flags-$(1)) $$(link-$(1)))
+	$$(call keep_list,$$(cc-$(1)) $$(flags-$(1)) $$(link-$(1)))
 $(1)/lib.list: FORCE
 	$$(call keep_list,$$(lib_src))
 $(1)/xl.list: FORCE
@@ -164,7 +175,7 @@ $(1)/xl.list: FORCE
 $(1)/%.o: $(srcdir)/%.c $(1)/flags
 	$$(say) CC $$@
 	@mkdir -p $$(@D)
-	$(Q)$$(CC) $$(flags-$(1)) $$(werror-$(1)) $$(include) \
+	$(Q)$$(cc-$(1)) $$(flags-$(1)) $$(werror-$(1)) $$(include) \
 	    -MMD -MP -c -o $$@ $$<
 $(1)/tools/xl/%.o: include = -I$(srcdir)/tools/xl
 $(1)/$T/%.o: include = -I$(srcdir)/$T -I$(srcdir)/tools/xl
@@ -198,6 +209,17 @@ endef
 
 $(eval $(call variant,obj,libxlsnapshot.a,xl))
 $(eval $(call variant,obj-san,obj-san/libxlsnapshot.a,obj-san/xl))
+$(eval $(call variant,obj-fuzz,obj-fuzz/libxlsnapshot.a,obj-fuzz/xl))
+
+# Of the library only; xl's files besides where the target is about one.
+fuzz_bin := $(fuzz_src:%.c=obj-fuzz/%)
+obj-fuzz/$T/fuzz/fuzz_snapconfig: \
+    $(patsubst %.c,obj-fuzz/%.o,$(filter-out tools/xl/xl.c,$(xl_src)))
+-include $(fuzz_bin:%=%.d)
+$(fuzz_bin): %: %.o obj-fuzz/libxlsnapshot.a
+	$(say) LD $@
+	$(Q)$(CLANG) $(link-obj-fuzz) -o $@ $(filter %.o,$^) \
+	    obj-fuzz/libxlsnapshot.a $(XEN_LIBS) $(LIBS)
 
 # Objects of tests are worth keeping: make would remove them as intermediate.
 .SECONDARY:
@@ -249,20 +271,26 @@ testobj := $(if $(filter yes,$(SAN)),obj-san,obj)
 test_bin := $(test_src:%.c=$(testobj)/%)
 
 test-programs: $(test_bin)
+fuzz-programs: $(fuzz_bin)
 
 check_env = VERBOSE='$(filter-out 0 no,$(VERBOSE))' \
             BUILD='$(CURDIR)' SRC='$(abspath $(srcdir))' SAN='$(SAN)' \
             CC='$(CC)' LAB_DIR='$(CURDIR)/lab' LAB_BIN='$(CURDIR)'
 
-deps-build deps-lab:
+deps-build deps-fuzz deps-lab:
 ifeq ($(DEPS),yes)
 	@sh $(tests)/deps.sh $(@:deps-%=%)
 endif
 
-check: deps-lab
-	@$(MAKE) --no-print-directory $(JOBS) WERROR=1 all test-programs
-	@$(check_env) sh $(tests)/check.sh fast lab -- $(test_bin) \
+check: deps-lab deps-fuzz
+	@$(MAKE) --no-print-directory $(JOBS) WERROR=1 all test-programs \
+	    fuzz-programs
+	@$(check_env) sh $(tests)/check.sh fast fuzz lab -- $(test_bin) \
 	    $(test_sh:%='$(abspath $(srcdir))/%')
+
+check-fuzz: deps-fuzz
+	@$(MAKE) --no-print-directory $(JOBS) fuzz-programs
+	@$(check_env) sh $(tests)/check.sh fuzz --
 
 check-fast: deps-build
 	@$(MAKE) --no-print-directory $(JOBS) WERROR=1 all test-programs
@@ -287,7 +315,7 @@ endif
 # In either state.
 
 clean:
-	rm -rf obj obj-san
+	rm -rf obj obj-san obj-fuzz
 	rm -f libxlsnapshot.a xl xl-snapshot $(unit)
 
 # What autogen.sh made goes only with the tree it was made in.

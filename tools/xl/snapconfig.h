@@ -33,7 +33,8 @@ struct xl_config {
 };
 
 void xl_config_dispose(struct xl_config *c);
-/* Parse text. 0 or ERROR_INVAL with a message that names path and key. */
+/* Parse `len` bytes with a NUL behind them. 0 or ERROR_INVAL with a message
+ * that names path and key. */
 int xl_config_parse(struct snap_ctx *sc, const char *path, const char *text,
                     size_t len, struct xl_config *out);
 /* Read a file and parse it. */

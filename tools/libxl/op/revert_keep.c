@@ -62,7 +62,8 @@ static int dry_run(struct keeping *k)
 
 /* ---- the snapshot ------------------------------------------------ */
 
-/* It stays paused when we go on; when we do not, it was running. */
+/* It stays paused when we go on; when we do not, it was running. Also before
+ * the revert's first step, whose undo does the same, was begun. */
 static void unpause(struct keeping *k)
 {
     AUTO_WORKER struct snap_worker *w = NULL;
@@ -148,6 +149,8 @@ static int go_back(struct keeping *k, int rc)
     k->sc->message = NULL;
     free(k->sc->hint);
     k->sc->hint = NULL;
+    /* A signal has had its effect. */
+    k->sc->cancelled = 0;
     again = snap_revert_look(&r, &back);
     if (!again) again = snap_revert_act(&r, &back);
     if (k->sc->message) {
@@ -190,10 +193,10 @@ static int revert(struct keeping *k, struct snap_guardian *guardian)
     rc = snap_revert_look(&r, k->result);
     if (!rc) rc = snap_revert_act(&r, k->result);
     gone = r.past_commit;
+    if (rc && !gone) unpause(k);
     /* Refused although it was possible before: the journal is still that of
      * the snapshot, which is whole. */
     if (rc && r.guardian) {
-        unpause(k);
         snap_journal_close(k->sc, &k->h->journal);
         k->sc->outcome = LIBXL_SNAPSHOT_UNDONE;
     }

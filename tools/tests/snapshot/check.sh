@@ -3,10 +3,11 @@
 #
 # Runs tests and counts them; called by the Makefile.
 #
-#   check.sh [fast] [lab] -- TEST...
+#   check.sh [fast] [fuzz] [lab] -- TEST...
 #
 # fast: the programs and *.t.sh files that follow "--", several at once (those
 #       under storage/ one after the other: they share loop devices and LVM).
+# fuzz: fuzz/all.sh, the parsers of what comes from outside.
 # lab:  lab/all.sh, whose standard output is TAP too.
 #
 # From the environment: BUILD, SRC, SAN (are the programs of the sanitizers'
@@ -22,17 +23,19 @@ export BUILD SRC
 export TEST_TIMEOUT="${TEST_TIMEOUT:-120}" LAB_TIMEOUT="${LAB_TIMEOUT:-4500}"
 
 run_fast=no
+run_fuzz=no
 run_lab=no
 while test $# -gt 0; do
     case $1 in
     fast) run_fast=yes ;;
+    fuzz) run_fuzz=yes ;;
     lab)  run_lab=yes ;;
     --)   shift; break ;;
     *)    echo "check.sh: unknown word '$1'" >&2; exit 2 ;;
     esac
     shift
 done
-export RUN_LAB=$run_lab
+export RUN_FUZZ=$run_fuzz RUN_LAB=$run_lab
 
 # What a caller has set for real work must not leak into the tests.
 unset XL_STOCK XL_SNAPSHOT_STORE
@@ -180,6 +183,9 @@ my @storage = grep { m{/storage/} } @ARGV;
 my @rest    = grep { !m{/storage/} } @ARGV;
 run_tests(processors(), $env{TEST_TIMEOUT}, @rest);
 run_tests(1, $env{TEST_TIMEOUT}, @storage);
+
+run_tests(1, $env{LAB_TIMEOUT}, "$env{SRC}/tools/tests/snapshot/fuzz/all.sh")
+    if $ENV{RUN_FUZZ} eq 'yes';
 
 if ($ENV{RUN_LAB} eq 'yes') {
     local $ENV{VERBOSE} = 1;     # minutes long: show that it moves

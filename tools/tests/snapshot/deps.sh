@@ -2,12 +2,13 @@
 # SPDX-License-Identifier: LGPL-2.1-only
 #
 # Installs, from the machine's own Debian archive, the packages that are
-# missing for one of two purposes:
+# missing for one of these purposes:
 #
 #   deps.sh build    to build the project and run the tests without a lab
-#   deps.sh lab      that, and the lab: a Xen host inside QEMU
+#   deps.sh fuzz     to build it, and the fuzz targets
+#   deps.sh lab      to build it, and the lab: a Xen host inside QEMU
 #
-#   deps.sh --list build|lab    only print what the set is, one a line
+#   deps.sh --list build|fuzz|lab   only print what the set is, one a line
 #
 # Nothing is asked of the network when nothing is missing. The hypervisor and
 # the kernel of the lab are not in the list: installing them would rewrite
@@ -19,6 +20,13 @@ build_set='gcc libc6-dev make autoconf pkg-config|pkgconf perl
            libxen-dev libyajl-dev nettle-dev qemu-utils qemu-system-common
            lvm2 e2fsprogs'
 
+clang_version() {
+    case $(. /etc/os-release 2>/dev/null; echo "${VERSION_ID:-}") in
+    13) echo 19 ;;
+    *)  echo 14 ;;
+    esac
+}
+
 # The toolstack's package carries the version of Xen in its name.
 xen_version() {
     case $(. /etc/os-release 2>/dev/null; echo "${VERSION_ID:-}") in
@@ -26,6 +34,9 @@ xen_version() {
     *)  echo 4.17 ;;
     esac
 }
+
+# libFuzzer is clang's, and in its own package.
+fuzz_set="clang libclang-rt-$(clang_version)-dev xz-utils"
 
 lab_set="qemu-system-x86 qemu-system-xen xen-utils-$(xen_version)
          xen-utils-common seabios busybox-static cpio kmod xz-utils"
@@ -86,8 +97,9 @@ if test "${1:-}" = --list; then
 fi
 case ${1:-} in
 build) set_of="$build_set" ;;
+fuzz)  set_of="$build_set $fuzz_set" ;;
 lab)   set_of="$build_set $lab_set" ;;
-*)     say "usage: deps.sh [--list] build|lab"; exit 2 ;;
+*)     say "usage: deps.sh [--list] build|fuzz|lab"; exit 2 ;;
 esac
 if test $list = yes; then
     for word in $set_of; do echo "${word%%|*}"; done | sort -u

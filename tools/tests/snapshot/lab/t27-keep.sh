@@ -139,6 +139,22 @@ killed "before the domain is destroyed" going
 ok "before the domain is destroyed: what was kept is a snapshot" \
     test -e "$STORE/g1/dead/snapshot.json"
 
+# ---- interrupted when the snapshot is made, and nothing else yet
+
+guest_mark g1
+env --default-signal=INT xl snapshot-revert --keep int g1 s1 \
+    > "$LAB/stdout" 2> "$LAB/stderr" &
+pid=$!
+wait_for 30 test -e "$STORE/g1/int/snapshot.json"
+kill -INT "$pid"
+wait "$pid"
+is "interrupted: undone" $? 3
+diag "$(cat "$LAB/stderr")"
+like "interrupted: the snapshot stays, which is said" "$(cat "$LAB/stderr")" \
+    "snapshot 'int' is made and stays"
+ticks_on g1 "interrupted"
+is "interrupted: no journal is left" "$(ls -A "$STORE/.journal")" ""
+
 comes_back g1 "after all that"
 guest_destroy g1
 xl_exits 1 "a domain that does not run has no present" \
