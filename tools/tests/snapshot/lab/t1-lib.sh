@@ -212,7 +212,7 @@ from_instant() {
 apart() {
     local last to=${instant_to[$1/$2]:-0}
 
-    [[ $(domain_state "$1") == *[rb]* ]] || return 0
+    ! is_gone "$1" && [[ $(domain_state "$1") != *[psd]* ]] || return 0
     last=$(guest_last_tick "$1")
     last=${last:-0}
     [ "$last" -gt $((to + 6)) ] || [ "$last" -lt "$((to - 40))" ] ||
