@@ -170,6 +170,22 @@ void snap_hold_drop(struct snap_hold *h)
     h->xen = NULL;
 }
 
+int snap_op_unpause(struct snap_ctx *sc, struct snap_xen *x, int64_t domid,
+                    const char *uuid)
+{
+    struct snap_act a = { .sc = sc, .xen = x, .memory_fd = -1 };
+    struct snap_step pause = { .kind = STEP_PAUSE };
+    int rc;
+
+    if (domid < 0 || !uuid) return 0;
+    snap_step_arg_u64(&pause, "domid", domid);
+    snap_step_arg(&pause, "uuid", uuid);
+    rc = snap_step_pause.undo(&a, &pause);
+    snap_strings_dispose(&pause.args);
+    snap_worker_stop(a.worker);
+    return rc;
+}
+
 int snap_op_lock(struct snap_ctx *sc, const char *domain_name,
                  int timeout_ms, struct snap_journal *j)
 {
@@ -205,6 +221,15 @@ int snap_op_journal_head(struct snap_ctx *sc, struct snap_journal *j,
     snap_json_set_str(head, "retry", retry);
     if (text) snap_json_set_str(head, "manifest", text);
     return snap_journal_add(sc, j, head, false);
+}
+
+int snap_op_journal_mark(struct snap_ctx *sc, struct snap_journal *j,
+                         const char *what)
+{
+    AUTO_JSON struct snap_json *line = snap_json_new_object();
+
+    snap_json_set_bool(line, what, true);
+    return snap_journal_add(sc, j, line, false);
 }
 
 int snap_op_finish(struct snap_ctx *sc, int rc, int outcome,

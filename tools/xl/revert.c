@@ -24,6 +24,7 @@ struct revert {
     /* the snapshot of the present, if one is wanted */
     char *keep_dir, *keep_parent, *keep_command;
     struct xl_overlay keep_overlay;
+    libxl_snapshot_disk *keep_disks;
     libxl_snapshot_create_params keep;
 };
 
@@ -38,6 +39,7 @@ static void revert_dispose(struct revert *v)
     free(v->domain_dir);
     free(v->made);
     free(v->keep_dir);
+    free(v->keep_disks);
     free(v->keep_parent);
     free(v->keep_command);
     xl_overlay_dispose(&v->keep_overlay);
@@ -90,6 +92,7 @@ static int revert_keep(struct revert *v)
     const char *name = v->rq->value[OPT_KEEP];
     const char *args[] = { v->domain, name, NULL };
     AUTO_FREE char *running = NULL;
+    size_t i, n;
     int status;
 
     if (!name) return 0;
@@ -112,6 +115,15 @@ static int revert_keep(struct revert *v)
     v->keep.overlay_arg = &v->keep_overlay;
     v->keep.protect = !xl_given(v->rq, OPT_NO_PROTECT);
     v->keep.stock_xl = v->stock;
+    /* What is left out of the revert is left out of this, too. */
+    n = v->rq->exclude.len;
+    v->keep_disks = snap_zalloc((n + 1) * sizeof(*v->keep_disks));
+    for (i = 0; i < n; i++) {
+        v->keep_disks[i].vdev = v->rq->exclude.data[i];
+        v->keep_disks[i].kind = LIBXL_SNAPSHOT_DISK_EXCLUDE;
+    }
+    v->keep.disks = v->keep_disks;
+    v->keep.ndisks = n;
     v->p.keep = &v->keep;
     v->p.keep_command = v->keep_command;
     return 0;
@@ -187,6 +199,8 @@ static int revert_domain(struct revert *v)
     xl_session_open(&s, v->rq, true);
     rc = libxl_snapshot_revert(s.ctx, &v->p, &result);
     if (rc) status = xl_session_failed(&s, rc);
+    /* The present was kept, which may have changed the disks. */
+    if (rc && v->p.keep) xl_result_notes(v->rq, &result);
     xl_session_close(&s);
     if (!rc) print_reverted(v, &result);
     libxl_snapshot_result_dispose(&result);

@@ -199,15 +199,6 @@ static void make_manifest(struct snap_create *c, struct snap_manifest *m)
 
 /* ---- acting ------------------------------------------------------ */
 
-/* For recovery: the pause was not what the user asked for. */
-static int mark_pause(struct snap_create *c)
-{
-    AUTO_JSON struct snap_json *line = snap_json_new_object();
-
-    snap_json_set_bool(line, "unpause", true);
-    return snap_journal_add(c->sc, &c->h->journal, line, false);
-}
-
 static int act(struct snap_create *c, libxl_snapshot_result *result)
 {
     struct snap_act a = {
@@ -223,7 +214,9 @@ static int act(struct snap_create *c, libxl_snapshot_result *result)
     rc = snap_op_journal_head(c->sc, &c->h->journal, "create",
                               c->facts.dom.name, c->facts.dom.uuid,
                               c->facts.dom.domid, &result->manifest, NULL);
-    if (!rc && c->hand_over) rc = mark_pause(c);
+    /* The pause will not be what the user asked for. */
+    if (!rc && c->hand_over)
+        rc = snap_op_journal_mark(c->sc, &c->h->journal, "unpause");
     if (rc) {
         snap_journal_close(c->sc, &c->h->journal);
         return rc;
@@ -232,9 +225,10 @@ static int act(struct snap_create *c, libxl_snapshot_result *result)
     c->qmp = a.qmp;
     snap_worker_stop(a.worker);
     /* Not undone: the guest may stand, or may still suspend itself. */
-    if (!rc && c->hand_over)
+    if (!rc && c->hand_over) {
+        snap_guardian_worker_gone(a.guardian);
         c->guardian = a.guardian;
-    else if (outcome == LIBXL_SNAPSHOT_NOT_WHOLE && !a.resumed_ms)
+    } else if (outcome == LIBXL_SNAPSHOT_NOT_WHOLE && !a.resumed_ms)
         snap_guardian_leave(a.guardian);
     else
         snap_guardian_end(a.guardian);

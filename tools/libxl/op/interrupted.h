@@ -23,6 +23,7 @@ struct snap_interrupted {
      * because of this run any more. */
     bool runs;
     bool unpause;               /* it paused the domain, for itself only */
+    bool goes_back;             /* after a revert that destroyed the domain */
 };
 
 /*

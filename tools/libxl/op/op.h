@@ -37,9 +37,17 @@ int snap_op_journal_head(struct snap_ctx *sc, struct snap_journal *j,
                          const char *what, const char *domain_name,
                          const char *uuid, int64_t domid,
                          const struct snap_manifest *m, const char *retry);
+/* A remark about the run, for recovery: {"<what>": true}. */
+int snap_op_journal_mark(struct snap_ctx *sc, struct snap_journal *j,
+                         const char *what);
 /* Set the outcome and, when it is not whole, the hint (formatted). */
 int snap_op_finish(struct snap_ctx *sc, int rc, int outcome,
                    const char *hint_fmt, ...) SNAP_PRINTF(4, 5);
+
+/* Unpause a domain that a run of ours paused, if it is still there, the same,
+ * and paused. */
+int snap_op_unpause(struct snap_ctx *sc, struct snap_xen *x, int64_t domid,
+                    const char *uuid);
 
 /* Single-quote for a shell if needed; malloc'd. For hints only. */
 char *snap_op_quote(const char *word);

@@ -163,20 +163,6 @@ static int undo_without_domain(struct snap_act *a, struct recover *r,
     return rc;
 }
 
-/* The domain was to be reverted next, which it is not now. */
-static int unpause(struct snap_act *a, const struct snap_interrupted *run)
-{
-    struct snap_step pause = { .kind = STEP_PAUSE };
-    int rc;
-
-    if (!run->unpause || run->domid < 0 || !run->uuid) return 0;
-    snap_step_arg_u64(&pause, "domid", run->domid);
-    snap_step_arg(&pause, "uuid", run->uuid);
-    rc = snap_step_pause.undo(a, &pause);
-    snap_strings_dispose(&pause.args);
-    return rc;
-}
-
 static int recover_create(struct recover *r, libxl_snapshot_result *result)
 {
     struct snap_interrupted *run = &r->run;
@@ -190,7 +176,7 @@ static int recover_create(struct recover *r, libxl_snapshot_result *result)
         snap_strings_take(&result->notes, snap_printf(
             "the snapshot '%s' of domain '%s' was finished",
             run->manifest.name, run->name));
-        rc = unpause(&a, run);
+        rc = 0;
         goto out;
     }
     if (run->committed) {
@@ -256,8 +242,13 @@ static int recover_revert(struct recover *r, libxl_snapshot_result *result)
 
     if (run->begun <= run->plan.commit || destroy_never_began(r)) {
         rc = snap_act_undo(&a, &run->plan, run->begun);
+        /* It was the way back of one that had. */
+        r->unfinished = run->goes_back;
         if (!rc)
-            snap_strings_take(&result->notes, snap_printf(
+            snap_strings_take(&result->notes, run->goes_back ? snap_printf(
+                "domain '%s' was destroyed by a revert that failed, and is "
+                "off; finish it with: %s", run->name,
+                run->retry ? run->retry : "xl snapshot-revert") : snap_printf(
                 "the revert of domain '%s' had not begun to destroy "
                 "anything and was undone", run->name));
     } else {
@@ -316,7 +307,10 @@ static int recover_open(struct recover *r, bool dry_run, int lock_timeout_ms,
     rc = rescue_guest(r, result);
     if (rc) return rc;
     release_monitor(r, result);
-    rc = lock_images(r, lock_timeout_ms);
+    /* A revert was to follow, which does not now. */
+    if (run->unpause)
+        rc = snap_op_unpause(r->sc, r->xen, run->domid, run->uuid);
+    if (!rc) rc = lock_images(r, lock_timeout_ms);
     if (rc) return rc;
     if (!strcmp(run->what, "create"))
         rc = recover_create(r, result);

@@ -194,7 +194,11 @@ static int start_guardian(struct snap_revert *r, struct snap_act *a)
 {
     int rc;
 
-    if (!r->now.exists) return 0;
+    if (!r->now.exists) {
+        snap_guardian_end(r->guardian);
+        r->guardian = NULL;
+        return 0;
+    }
     rc = snap_guardian_start(r->sc, &(struct snap_guardian_charge) {
         .domid = r->now.dom.domid,
         .uuid = r->now.dom.uuid,
@@ -224,6 +228,32 @@ static void let_destroy_end(struct snap_revert *r, struct snap_act *a)
     snap_ctx_dispose(&quiet);
 }
 
+/* The head, and what recovery has to know besides. */
+static int begin_journal(struct snap_revert *r)
+{
+    struct snap_journal *j = &r->h->journal;
+    int rc;
+
+    rc = snap_op_journal_head(r->sc, j, "revert", r->p->domain_name,
+                              r->now.exists ? r->now.dom.uuid : NULL,
+                              r->now.exists ? (int64_t)r->now.dom.domid : -1,
+                              NULL, r->p->retry_command);
+    if (!rc && r->guardian) rc = snap_op_journal_mark(r->sc, j, "unpause");
+    if (!rc && r->goes_back) rc = snap_op_journal_mark(r->sc, j, "goes_back");
+    return rc;
+}
+
+/* Nothing was destroyed: a domain that was paused by us before runs again,
+ * and while it does not, the guardian stays. */
+static void unpause(struct snap_revert *r, int *outcome)
+{
+    if (snap_op_unpause(r->sc, r->h->xen, r->now.dom.domid,
+                        r->now.dom.uuid))
+        *outcome = LIBXL_SNAPSHOT_NOT_WHOLE;
+    else if (*outcome == LIBXL_SNAPSHOT_REFUSED)
+        *outcome = LIBXL_SNAPSHOT_UNDONE;
+}
+
 int snap_revert_act(struct snap_revert *r, libxl_snapshot_result *result)
 {
     struct snap_act a = {
@@ -234,14 +264,11 @@ int snap_revert_act(struct snap_revert *r, libxl_snapshot_result *result)
         .image_as_is = r->image_as_is,
     };
     AUTO_FREE char *quoted = snap_op_quote(r->p->domain_name);
+    bool paused = r->guardian;
     int rc, outcome;
 
     r->worker = NULL;
-    rc = snap_op_journal_head(r->sc, &r->h->journal, "revert",
-                              r->p->domain_name,
-                              r->now.exists ? r->now.dom.uuid : NULL,
-                              r->now.exists ? (int64_t)r->now.dom.domid : -1,
-                              NULL, r->p->retry_command);
+    rc = begin_journal(r);
     if (!rc) rc = start_guardian(r, &a);
     if (rc) {
         /* With a domain that we paused it is the caller's to close. */
@@ -252,18 +279,22 @@ int snap_revert_act(struct snap_revert *r, libxl_snapshot_result *result)
     rc = snap_act_run(&a, &r->plan, &outcome);
     if (rc && a.past_commit) let_destroy_end(r, &a);
     snap_worker_stop(a.worker);
+    if (rc && paused && !a.past_commit) unpause(r, &outcome);
     if (outcome == LIBXL_SNAPSHOT_NOT_WHOLE && !a.past_commit)
         snap_guardian_leave(a.guardian);
     else
         snap_guardian_end(a.guardian);
     snap_qmp_close(a.qmp);
-    r->past_commit = a.past_commit;
+    r->built = a.built;
+    r->lost = rc && a.past_commit && !a.built;
     result->domid = a.new_domid;
     if (!rc) fill_result(r, result);
     /* Past the commit a revert is finished by doing it again: what was begun
-     * is in the plan of the next one, so the journal need not stay. */
+     * is in the plan of the next one, so the journal need not stay; but who
+     * keeps the present goes back now. */
     if (outcome == LIBXL_SNAPSHOT_NOT_WHOLE && a.past_commit) {
-        snap_journal_close(r->sc, &r->h->journal);
+        if (!r->p->keep || !r->lost)
+            snap_journal_close(r->sc, &r->h->journal);
         return snap_op_finish(r->sc, rc, outcome, "%s",
                               r->p->retry_command);
     }

@@ -14,7 +14,9 @@ struct snap_revert {
     /* The domain is paused by us already, and this one unpauses it if we die;
      * NULL: it is as it was. Ours to end. */
     struct snap_guardian *guardian;
-    bool past_commit;               /* out: the old domain is gone */
+    bool goes_back;                 /* after a revert that failed */
+    /* out: the new domain is there; the old one is gone, and that is not */
+    bool built, lost;
     struct snap_worker *worker;
     struct snap_facts now;
     struct snap_host host;

@@ -15,6 +15,7 @@ struct keeping {
     struct snap_hold *h;
     const libxl_snapshot_revert_params *p;
     libxl_snapshot_create_params create;
+    char *uuid;                     /* of the domain */
     libxl_snapshot_result kept;     /* of the snapshot of the present */
     libxl_snapshot_set set;         /* it; borrows from kept */
     libxl_snapshot_set *others;     /* those of the caller, and it */
@@ -62,22 +63,6 @@ static int dry_run(struct keeping *k)
 
 /* ---- the snapshot ------------------------------------------------ */
 
-/* It stays paused when we go on; when we do not, it was running. Also before
- * the revert's first step, whose undo does the same, was begun. */
-static void unpause(struct keeping *k)
-{
-    AUTO_WORKER struct snap_worker *w = NULL;
-    struct snap_dominfo dom;
-    bool paused;
-
-    if (snap_xen_domain(k->h->xen, k->create.domid, &dom)) return;
-    paused = dom.paused && !dom.dying;
-    snap_dominfo_dispose(&dom);
-    if (paused && !snap_worker_start(k->sc, -1, &w))
-        snap_worker_call(w, SNAP_WORKER_UNPAUSE, k->create.domid, 0, NULL, 0,
-                         60000, "unpausing the domain", NULL);
-}
-
 static int keep(struct keeping *k, struct snap_guardian **guardian)
 {
     struct snap_create c = {
@@ -88,7 +73,10 @@ static int keep(struct keeping *k, struct snap_guardian **guardian)
     *guardian = c.guardian;
     c.guardian = NULL;
     /* Made, but not whole: the error says so, and it runs on. */
-    if (rc && k->sc->outcome == LIBXL_SNAPSHOT_NOT_WHOLE) unpause(k);
+    if (rc && k->sc->outcome == LIBXL_SNAPSHOT_NOT_WHOLE)
+        snap_op_unpause(k->sc, k->h->xen, c.facts.dom.domid,
+                        c.facts.dom.uuid);
+    k->uuid = snap_strdup(c.facts.dom.uuid);
     snap_create_dispose(&c);
     if (rc || k->p->dry_run) return rc;
     k->set = (libxl_snapshot_set){
@@ -102,42 +90,69 @@ static int keep(struct keeping *k, struct snap_guardian **guardian)
     return 0;
 }
 
-/* Overlays that the snapshot gave the domain, which never ran on them; but a
- * disk that is not part of the revert goes on in its own. */
-static void drop_overlays(struct keeping *k, const struct snap_strings *vdevs)
+/* Overlays that the snapshot gave the domain, which never ran on them. What
+ * the revert said of them goes, too. */
+static void drop_overlays(struct keeping *k)
+{
+    const struct snap_manifest *m = &k->kept.manifest;
+    struct snap_strings left = k->result->left;
+    size_t i, n;
+
+    k->result->left = (struct snap_strings){ 0 };
+    for (i = 0; i < m->ndisks; i++) {
+        const char *overlay = m->disks[i].overlay;
+
+        if (m->disks[i].type != SNAP_DISK_EXTERNAL || !overlay) continue;
+        snap_fs_remove(k->sc, overlay);
+        for (n = 0; n < left.len; n++) {
+            size_t len = strlen(overlay);
+
+            if (!strncmp(left.data[n], overlay, len)
+                && left.data[n][len] == ' ')
+                left.data[n][0] = 0;
+        }
+    }
+    for (n = 0; n < left.len; n++)
+        if (*left.data[n]) snap_strings_add(&k->result->left, left.data[n]);
+    snap_strings_dispose(&left);
+}
+
+/* The domain goes on in them. */
+static void advise_overlays(struct keeping *k)
 {
     const struct snap_manifest *m = &k->kept.manifest;
     size_t i;
 
     for (i = 0; i < m->ndisks; i++)
-        if (m->disks[i].type == SNAP_DISK_EXTERNAL && m->disks[i].overlay
-            && snap_strings_have(vdevs, m->disks[i].vdev))
-            snap_fs_remove(k->sc, m->disks[i].overlay);
-}
-
-static void vdevs_of(const struct snap_revert *r, struct snap_strings *vdevs)
-{
-    size_t i;
-
-    for (i = 0; i < r->f.ndisks; i++)
-        snap_strings_add(vdevs, r->f.disks[i].m->vdev);
+        if (m->disks[i].type == SNAP_DISK_EXTERNAL)
+            snap_strings_add(&k->result->advice, m->disks[i].child);
 }
 
 /* ---- the revert -------------------------------------------------- */
+
+/* Overlays and copies that no domain was built on. */
+static void drop_new_images(struct keeping *k, const struct snap_plan *p)
+{
+    size_t i;
+
+    for (i = 0; i < p->len; i++)
+        if (p->steps[i].kind == STEP_OVERLAY || p->steps[i].kind == STEP_COPY)
+            snap_fs_remove(k->sc, snap_step_get(&p->steps[i], "path"));
+}
 
 /* The old domain is gone and the new one could not be built. */
 static int go_back(struct keeping *k, int rc)
 {
     libxl_snapshot_revert_params p = *k->p;
     struct snap_revert r = {
-        .sc = k->sc, .p = &p, .h = k->h, .memory_fd = -1,
+        .sc = k->sc, .p = &p, .h = k->h, .memory_fd = -1, .goes_back = true,
     };
     libxl_snapshot_result back = { 0 };
-    struct snap_strings vdevs = { 0 };
     char *why = k->sc->message;
     int again;
 
     p.set = &k->set;
+    p.keep = NULL;
     p.domain_config = NULL;
     p.exclude = (const char *const *)k->kept.manifest.excluded.data;
     p.nexclude = k->kept.manifest.excluded.len;
@@ -153,27 +168,44 @@ static int go_back(struct keeping *k, int rc)
     k->sc->cancelled = 0;
     again = snap_revert_look(&r, &back);
     if (!again) again = snap_revert_act(&r, &back);
-    if (k->sc->message) {
-        snap_strings_take(&k->result->notes, snap_printf(
-            "going back failed, too: %s", k->sc->message));
-        free(k->sc->message);
-    }
+    snap_revert_dispose(&r);
+    if (k->sc->message)
+        snap_log(k->sc, SNAP_LOG_NOTE, "going back failed, too: %s",
+                 k->sc->message);
+    free(k->sc->message);
     k->sc->message = why;
     k->sc->rc = rc;
-    vdevs_of(&r, &vdevs);
-    snap_revert_dispose(&r);
-    if (!again) {
-        drop_overlays(k, &vdevs);
+    if (again) {
+        /* The command that finishes it must not find a run of ours open. */
+        snap_journal_close(k->sc, &k->h->journal);
+    } else {
+        drop_overlays(k);
         move_strings(&k->result->advice, &back.advice);
         snap_log(k->sc, SNAP_LOG_NOTE, "domain '%s' is back where it was, "
                  "which is snapshot '%s', too", p.domain_name,
                  k->create.name);
     }
-    snap_strings_dispose(&vdevs);
     libxl_snapshot_result_dispose(&back);
     return snap_op_finish(k->sc, rc, again ? LIBXL_SNAPSHOT_NOT_WHOLE
                                            : LIBXL_SNAPSHOT_UNDONE,
                           "%s", k->p->keep_command);
+}
+
+/* Refused although it was possible before; the journal is that of the
+ * snapshot, which is whole, with the mark that the pause is ours. */
+static void let_go(struct keeping *k, struct snap_revert *r)
+{
+    AUTO_FREE char *quoted = snap_op_quote(k->p->domain_name);
+
+    if (snap_op_unpause(k->sc, k->h->xen, k->create.domid, k->uuid)) {
+        snap_guardian_leave(r->guardian);
+        r->guardian = NULL;
+        snap_op_finish(k->sc, 0, LIBXL_SNAPSHOT_NOT_WHOLE,
+                       "xl snapshot-recover %s", quoted);
+        return;
+    }
+    snap_journal_close(k->sc, &k->h->journal);
+    k->sc->outcome = LIBXL_SNAPSHOT_UNDONE;
 }
 
 static int revert(struct keeping *k, struct snap_guardian *guardian)
@@ -183,31 +215,25 @@ static int revert(struct keeping *k, struct snap_guardian *guardian)
         .sc = k->sc, .p = &p, .h = k->h, .memory_fd = -1,
         .guardian = guardian,
     };
-    struct snap_strings vdevs = { 0 };
-    bool gone;
+    bool built, lost;
     int rc;
 
     p.others = k->others;
     p.nothers++;
-    k->sc->outcome = LIBXL_SNAPSHOT_UNDONE;
     rc = snap_revert_look(&r, k->result);
     if (!rc) rc = snap_revert_act(&r, k->result);
-    gone = r.past_commit;
-    if (rc && !gone) unpause(k);
-    /* Refused although it was possible before: the journal is still that of
-     * the snapshot, which is whole. */
-    if (rc && r.guardian) {
-        snap_journal_close(k->sc, &k->h->journal);
-        k->sc->outcome = LIBXL_SNAPSHOT_UNDONE;
-    }
-    if (rc && !gone)
-        snap_log(k->sc, SNAP_LOG_NOTE, "domain '%s' goes on; its snapshot "
-                 "'%s' is made and stays", p.domain_name, k->create.name);
-    vdevs_of(&r, &vdevs);
+    built = r.built;
+    lost = r.lost;
+    if (rc && r.guardian) let_go(k, &r);
+    if (lost) drop_new_images(k, &r.plan);
     snap_revert_dispose(&r);
-    if (!rc) drop_overlays(k, &vdevs);
-    snap_strings_dispose(&vdevs);
-    return rc && gone ? go_back(k, rc) : rc;
+    if (lost) return go_back(k, rc);
+    if (built) drop_overlays(k);
+    if (built) return rc;
+    advise_overlays(k);
+    snap_log(k->sc, SNAP_LOG_NOTE, "the snapshot '%s' of domain '%s' is made "
+             "and stays", k->create.name, p.domain_name);
+    return rc;
 }
 
 int snap_revert_keeping(struct snap_ctx *sc, struct snap_hold *h,
@@ -233,6 +259,7 @@ int snap_revert_keeping(struct snap_ctx *sc, struct snap_hold *h,
         rc = revert(&k, guardian);
     move_strings(&result->notes, &k.kept.notes);
     free(k.others);
+    free(k.uuid);
     libxl_snapshot_result_dispose(&k.kept);
     return rc;
 }

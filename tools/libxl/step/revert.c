@@ -491,7 +491,7 @@ static int build_as_is(struct snap_act *a, const struct snap_step *s)
     return rc ? rc_of_failed_build(a, s, rc) : check_built(a, s);
 }
 
-static int build_apply(struct snap_act *a, const struct snap_step *s)
+static int build(struct snap_act *a, const struct snap_step *s)
 {
     AUTO_CLOSE int read_end = -1;
     volatile loff_t *at;
@@ -514,6 +514,14 @@ static int build_apply(struct snap_act *a, const struct snap_step *s)
     munmap((void *)at, sizeof(*at));
     if (!rc) return check_built(a, s);
     return rc_of_failed_build(a, s, rc);
+}
+
+static int build_apply(struct snap_act *a, const struct snap_step *s)
+{
+    int rc = build(a, s);
+
+    a->built = !rc;
+    return rc;
 }
 
 const struct snap_step_ops snap_step_build = { .apply = build_apply };

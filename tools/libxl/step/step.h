@@ -49,6 +49,7 @@ struct snap_act {
     bool more_follows;                  /* another plan, in the same journal */
     bool saved;                         /* libxl's suspend has returned */
     bool withdrawn;                     /* the suspend request, by libxl */
+    bool built;                         /* the new domain is there */
     bool unclear;                       /* the guest may still suspend */
     bool qemu_silent;                   /* it did not answer in good time */
     bool destroying;                    /* libxl was asked, not yet done */

@@ -65,12 +65,13 @@ ok "and makes nothing" test ! -e "$STORE/g1/k"
 
 # ---- the domain cannot be built
 
-# An xl that restores nothing, the first time.
+# An xl that restores nothing, the first time, and then hangs if told so.
 cat > "$LAB/once" <<EOF
 #!/bin/bash
 for word; do
     [ "\$word" != restore ] || [ -e $LAB/failed ] || { touch $LAB/failed
         echo "no restore today" >&2; exit 1; }
+    [ "\$word" != restore ] || [ ! -e $LAB/hang ] || exec sleep 321
 done
 exec "$STOCK_XL" "\$@"
 EOF
@@ -151,9 +152,28 @@ wait "$pid"
 is "interrupted: undone" $? 3
 diag "$(cat "$LAB/stderr")"
 like "interrupted: the snapshot stays, which is said" "$(cat "$LAB/stderr")" \
-    "snapshot 'int' is made and stays"
+    "snapshot 'int' of domain 'g1' is made and stays"
 ticks_on g1 "interrupted"
 is "interrupted: no journal is left" "$(ls -A "$STORE/.journal")" ""
+
+# ---- killed on the way back
+
+rm -f "$LAB/failed"
+touch "$LAB/hang"
+guest_wait_ticks g1 3
+XL_STOCK=$LAB/once xl snapshot-revert --keep hang g1 s1 > /dev/null 2>&1 &
+pid=$!
+wait_for 60 pgrep -f 'sleep 321' > /dev/null
+kill -KILL "$pid"
+wait "$pid" 2> /dev/null
+pkill -f 'sleep 321'
+xl_exits 4 "killed on the way back: recovery says that it is not whole" \
+    snapshot-recover g1
+like "and which command finishes it" "$err" \
+    "    xl snapshot-revert g1 hang"
+guest_mark g1
+xl_ok "that command does" snapshot-revert g1 hang
+ticks_on g1 "killed on the way back"
 
 comes_back g1 "after all that"
 guest_destroy g1

@@ -70,7 +70,9 @@ static void test_guest(void)
     ok(run.runs, "nor when the run itself resumed it");
     ok(!run.unpause, "a pause is not its own");
     journal(HEAD ",{\"unpause\":true}" STEPS);
-    ok(run.unpause, "unless it says so");
+    ok(run.unpause && !run.goes_back, "unless it says so");
+    journal(HEAD ",{\"goes_back\":true}" STEPS);
+    ok(run.goes_back, "a way back from a revert is told from a revert");
     journal(HEAD STEPS ",{\"intend\":2},{\"undone\":2}");
     ok(!run.runs, "other things that were undone say nothing about it");
 }
