@@ -181,7 +181,8 @@ static void join_qemu(struct snap_ctx *sc, struct snap_facts_disk *d,
     for (i = 0; i < q->tags.len; i++)
         snap_strings_add(&d->tags, q->tags.data[i]);
     d->image = snap_json_copy(q->image);
-    if (snap_image_chain_from_json(sc, q->image, &d->chain)) {
+    if (snap_image_chain_from_json(sc, q->image, &d->chain)
+        || snap_image_chain_is_there(sc, &d->chain)) {
         d->chain_error = snap_strdup(sc->message);
         snap_clear(sc);
     }

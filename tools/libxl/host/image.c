@@ -437,6 +437,20 @@ int snap_image_chain_from_json(struct snap_ctx *sc,
     return 0;
 }
 
+int snap_image_chain_is_there(struct snap_ctx *sc,
+                              const struct snap_chain *chain)
+{
+    size_t i;
+
+    for (i = 0; i < chain->len; i++)
+        if (access(chain->data[i].path, F_OK))
+            return snap_fail_errno(sc, errno, "'%s'%s is not where it was, "
+                                   "though QEMU still has it open; put it "
+                                   "back", chain->data[i].path,
+                                   i ? ", a backing file," : "");
+    return 0;
+}
+
 int snap_image_check_made(struct snap_ctx *sc, const struct snap_json *image,
                           const char *base, const char *base_format)
 {

@@ -62,6 +62,11 @@ int snap_image_chain_from_json(struct snap_ctx *sc,
                                const struct snap_json *image,
                                struct snap_chain *out);
 
+/* Are the files of a chain that QEMU described there? It goes on in one that
+ * was renamed or removed, and nobody can start a domain from that. */
+int snap_image_chain_is_there(struct snap_ctx *sc,
+                              const struct snap_chain *chain);
+
 /* Does an overlay that QEMU has just made, in its own words as above, stand
  * on `base`, and take it for an image of `base_format` (xl's name)? ERROR_FAIL
  * when not: QEMU would read the base wrongly, or another one. */

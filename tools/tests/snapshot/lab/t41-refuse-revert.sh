@@ -215,6 +215,21 @@ busy_images() {
     chattr +i "$IMAGES/b.raw"
 }
 
+# QEMU goes on in a file that was renamed; nothing else can.
+renamed_base() {
+    ok "a snapshot inside the overlay" xl snapshot-create -q -n deep g1
+    chattr -i "$IMAGES/b.raw"
+    mv "$IMAGES/b.raw" "$IMAGES/b.away"
+    refused "a revert when a base below was renamed under the domain" \
+        "disk 'xvdb': .*'$IMAGES/b.raw'" xl snapshot-revert g1 deep
+    refused "a snapshot then" "disk 'xvdb': .*'$IMAGES/b.raw', a backing file" \
+        xl snapshot-create g1
+    mv "$IMAGES/b.away" "$IMAGES/b.raw"
+    chattr +i "$IMAGES/b.raw"
+    ok "with the file back that snapshot can be deleted" \
+        xl snapshot-delete g1 deep
+}
+
 # The frozen base is written to, in a byte that the guest never uses.
 changed_base() {
     like "the frozen base is protected" "$(lsattr "$IMAGES/b.raw")" '^-*i'
@@ -374,6 +389,7 @@ bad_arguments
 bad_memory
 bad_manifest
 busy_images
+renamed_base
 changed_base
 bad_configs
 bad_sets

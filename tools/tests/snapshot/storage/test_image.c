@@ -434,6 +434,23 @@ static void reads_chains_of_qemu(void)
     }
 }
 
+static void misses_files(void)
+{
+    AUTO_FREE char *base = in_tmp("there.raw"), *top = in_tmp("there.qcow2");
+    struct snap_image layers[2] = { { .path = top }, { .path = base } };
+    struct snap_chain chain = { .data = layers, .len = 2 };
+
+    make_qcow2(base, "1M");
+    make_qcow2(top, "1M");
+    is_int(snap_image_chain_is_there(&sc, &chain), 0, "a chain is there");
+    if (unlink(base)) bail("%s: %s", base, strerror(errno));
+    ok(snap_image_chain_is_there(&sc, &chain) < 0, "not when a file of it was "
+       "renamed");
+    like(sc.message, "there.raw', a backing file, is not where it was", "which "
+         "is said");
+    snap_clear(&sc);
+}
+
 static int made_on(const char *text, const char *base, const char *format)
 {
     AUTO_JSON struct snap_json *j = parsed(text);
@@ -605,6 +622,7 @@ int main(void)
     refuses_bad_chains();
     refuses_long_chains();
     reads_chains_of_qemu();
+    misses_files();
     judges_new_overlays();
     goes_back_to_tags();
     refuses_doubtful_tags();
