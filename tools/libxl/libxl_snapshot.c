@@ -170,6 +170,34 @@ void snap_hold_drop(struct snap_hold *h)
     h->xen = NULL;
 }
 
+int snap_op_lock_images(struct snap_ctx *sc, const struct snap_manifest *m,
+                        int timeout_ms, struct snap_image_locks *locks)
+{
+    bool ignored;
+    size_t i;
+
+    for (i = 0; i < m->ndisks; i++)
+        snap_image_locks_want(locks, m->disks[i].image, true);
+    return snap_image_locks_take(sc, locks, timeout_ms, &ignored);
+}
+
+int snap_op_drop_new_images(struct snap_ctx *sc, const struct snap_plan *p,
+                            size_t n)
+{
+    struct snap_act a = { .sc = sc, .memory_fd = -1 };
+    size_t i;
+    int rc, first = 0;
+
+    for (i = 0; i < n; i++) {
+        const struct snap_step *s = &p->steps[i];
+
+        if (s->kind != STEP_OVERLAY && s->kind != STEP_COPY) continue;
+        rc = snap_step_ops(s->kind)->undo(&a, s);
+        if (rc && !first) first = rc;
+    }
+    return first;
+}
+
 int snap_op_unpause(struct snap_ctx *sc, struct snap_xen *x, int64_t domid,
                     const char *uuid)
 {

@@ -9,6 +9,7 @@
 #include <time.h>
 
 #include "commands.h"
+#include "others.h"
 #include "overlay.h"
 #include "say.h"
 #include "session.h"
@@ -223,13 +224,8 @@ static int decide_directory(struct create *c)
 
 static int check_name(struct create *c, const char *name)
 {
-    const char *why;
-
-    if (!name) return 0;
-    why = xl_store_name_error(name);
-    if (why) return usage(c, "'%s' cannot be a name: %s", name, why);
     c->name = snap_strdup(name);
-    return 0;
+    return name ? xl_check_name(c->rq, name) : 0;
 }
 
 /* Everything that can be decided without looking at the domain. */
@@ -282,13 +278,14 @@ static int make_domain_dir(struct create *c)
 static int decide_paths(struct create *c)
 {
     bool in_store = !c->directory;
+    int status = 0;
 
     c->domain_dir = xl_store_domain_dir(c->rq->store, c->domain);
     if (!c->name)
         c->name = xl_store_default_name(c->domain_dir, time(NULL));
-    else if (xl_store_has(c->domain_dir, c->name))
-        return xl_fail(c->rq, XL_REFUSED, NULL, "'%s/%s' is there already; "
-                       "choose another name", c->domain_dir, c->name);
+    else
+        status = xl_check_free(c->rq, c->domain_dir, c->name);
+    if (status) return status;
     c->parent = xl_store_current(c->domain_dir);
     c->current = snap_printf("%s/" XL_CURRENT_FILE, c->domain_dir);
     if (!in_store)

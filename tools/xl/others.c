@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-only */
 /*
- * The snapshot that a command line names, and the others around it.
+ * The snapshots that a command line names, and the others around them.
  */
 #include "others.h"
 
@@ -8,6 +8,22 @@
 #include <sys/stat.h>
 
 #include "say.h"
+
+int xl_check_name(const struct xl_request *rq, const char *name)
+{
+    const char *why = xl_store_name_error(name);
+
+    return why ? xl_fail(rq, XL_USAGE, NULL, "'%s' cannot be a name: %s", name,
+                         why) : 0;
+}
+
+int xl_check_free(const struct xl_request *rq, const char *domain_dir,
+                  const char *name)
+{
+    return xl_store_has(domain_dir, name)
+        ? xl_fail(rq, XL_REFUSED, NULL, "'%s/%s' is there already; choose "
+                  "another name", domain_dir, name) : 0;
+}
 
 int xl_find_set(const struct xl_request *rq, const char *domain,
                 libxl_snapshot_set *set, char **where)

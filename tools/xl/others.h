@@ -9,6 +9,12 @@
 #include "options.h"
 #include "store.h"
 
+/* May a new snapshot be called so; is that free in the domain's directory? If
+ * not, why is printed; an exit status. */
+int xl_check_name(const struct xl_request *rq, const char *name);
+int xl_check_free(const struct xl_request *rq, const char *domain_dir,
+                  const char *name);
+
 /* Find the request's SNAPSHOT, its second word, of a domain; *where as from
  * xl_store_find(). On failure why is printed; an exit status. */
 int xl_find_set(const struct xl_request *rq, const char *domain,

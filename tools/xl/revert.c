@@ -4,7 +4,6 @@
  */
 #include <errno.h>
 #include <string.h>
-#include <time.h>
 
 #include "commands.h"
 #include "others.h"
@@ -79,14 +78,6 @@ static int revert_domain_dir(struct revert *v)
     return status;
 }
 
-static int check_name(const struct xl_request *rq, const char *name)
-{
-    const char *why = name ? xl_store_name_error(name) : NULL;
-
-    return why ? xl_fail(rq, XL_USAGE, NULL, "'%s' cannot be a name: %s", name,
-                         why) : 0;
-}
-
 static int revert_keep(struct revert *v)
 {
     const char *name = v->rq->value[OPT_KEEP];
@@ -98,10 +89,8 @@ static int revert_keep(struct revert *v)
     if (!name) return 0;
     status = xl_running_domain(v->rq, v->rq->args[0], &v->keep.domid,
                                &running);
+    if (!status) status = xl_check_free(v->rq, v->domain_dir, name);
     if (status) return status;
-    if (xl_store_has(v->domain_dir, name))
-        return xl_fail(v->rq, XL_REFUSED, NULL, "'%s/%s' is there already; "
-                       "choose another name", v->domain_dir, name);
     v->keep_dir = snap_printf("%s/%s", v->domain_dir, name);
     v->keep_parent = xl_store_current(v->domain_dir);
     v->keep_command = xl_request_command(v->rq, args);
@@ -210,11 +199,12 @@ static int revert_domain(struct revert *v)
 int xl_snapshot_revert(struct xl_request *rq)
 {
     struct revert v;
-    int status;
+    int status = 0;
 
     memset(&v, 0, sizeof(v));
     v.rq = rq;
-    status = check_name(rq, rq->value[OPT_KEEP]);
+    if (xl_given(rq, OPT_KEEP))
+        status = xl_check_name(rq, rq->value[OPT_KEEP]);
     if (!status) status = xl_domain_name(rq, rq->args[0], false, &v.domain);
     if (!status) status = xl_find_set(rq, v.domain, &v.set, &v.where);
     if (!status) status = revert_config(&v);

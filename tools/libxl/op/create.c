@@ -144,7 +144,8 @@ static int make_header(struct snap_create *c)
 
 /* ---- the manifest ------------------------------------------------ */
 
-static void manifest_disk(struct snap_create *c, const struct snap_disk_choice *ch,
+static void manifest_disk(struct snap_create *c,
+                          const struct snap_disk_choice *ch,
                           struct snap_manifest *m)
 {
     const struct snap_facts_disk *d = ch->disk;
@@ -224,14 +225,15 @@ static int act(struct snap_create *c, libxl_snapshot_result *result)
     rc = snap_act_run(&a, &c->plan, &outcome);
     c->qmp = a.qmp;
     snap_worker_stop(a.worker);
-    /* Not undone: the guest may stand, or may still suspend itself. */
     if (!rc && c->hand_over) {
         snap_guardian_worker_gone(a.guardian);
         c->guardian = a.guardian;
-    } else if (outcome == LIBXL_SNAPSHOT_NOT_WHOLE && !a.resumed_ms)
+    } else if (outcome == LIBXL_SNAPSHOT_NOT_WHOLE && !a.resumed_ms) {
+        /* The guest may stand, or may still suspend itself. */
         snap_guardian_leave(a.guardian);
-    else
+    } else {
         snap_guardian_end(a.guardian);
+    }
     if (!a.unclear) snap_monitor_release(&c->facts.monitor);
     if (a.memory_fd >= 0) close(a.memory_fd);
     result->pause_ms = result->manifest.pause_ms;

@@ -9,17 +9,14 @@
 #include <libxl_utils.h>
 
 #include "host/dependents.h"
-#include "host/image_locks.h"
 #include "host/inuse.h"
 #include "op/op.h"
 
 struct delete {
     struct snap_ctx *sc;
     const libxl_snapshot_delete_params *p;
-    struct snap_xen *xen;
+    struct snap_hold h;
     struct snap_worker *worker;
-    struct snap_journal journal;
-    struct snap_image_locks locks;
     struct snap_facts now;
     struct snap_plan plan;
 };
@@ -209,36 +206,22 @@ static int make_plan(struct delete *d)
 static int act(struct delete *d, libxl_snapshot_result *result)
 {
     struct snap_act a = {
-        .sc = d->sc, .xen = d->xen, .journal = &d->journal, .memory_fd = -1,
+        .sc = d->sc, .xen = d->h.xen, .journal = &d->h.journal, .memory_fd = -1,
         .worker = d->worker, .notes = &result->notes,
     };
     const char *retry = d->p->retry_command;
     int rc, outcome;
 
     d->worker = NULL;
-    rc = snap_op_journal_head(d->sc, &d->journal, "delete",
+    rc = snap_op_journal_head(d->sc, &d->h.journal, "delete",
                               d->p->domain_name, NULL, -1, NULL, retry);
     outcome = LIBXL_SNAPSHOT_REFUSED;
     if (!rc) rc = snap_act_run(&a, &d->plan, &outcome);
     /* Deleting again goes on where this one stopped. */
-    if (rc) snap_journal_close(d->sc, &d->journal);
+    if (rc) snap_journal_close(d->sc, &d->h.journal);
     snap_worker_stop(a.worker);
     snap_qmp_close(a.qmp);
     return snap_op_finish(d->sc, rc, outcome, "%s", retry);
-}
-
-/* Before anything is looked at: which they are is in the manifest. */
-static int lock_images(struct delete *d)
-{
-    const struct snap_manifest *m = &d->p->set->manifest;
-    bool waited;
-    size_t i;
-
-    if (d->p->dry_run) return 0;
-    for (i = 0; i < m->ndisks; i++)
-        snap_image_locks_want(&d->locks, m->disks[i].image, true);
-    return snap_image_locks_take(d->sc, &d->locks, d->p->lock_timeout_ms,
-                                 &waited);
 }
 
 static int delete(struct delete *d, libxl_snapshot_result *result)
@@ -248,13 +231,16 @@ static int delete(struct delete *d, libxl_snapshot_result *result)
     int rc;
 
     rc = refuse_external(d);
-    if (!rc) rc = snap_xen_open(d->sc, &d->xen);
+    if (!rc) rc = snap_xen_open(d->sc, &d->h.xen);
     if (!rc) rc = snap_op_lock(d->sc, d->p->domain_name,
-                               d->p->lock_timeout_ms, &d->journal);
-    if (!rc) rc = lock_images(d);
+                               d->p->lock_timeout_ms, &d->h.journal);
+    /* Before anything is looked at: which they are is in the manifest. */
+    if (!rc && !d->p->dry_run)
+        rc = snap_op_lock_images(d->sc, &d->p->set->manifest,
+                                 d->p->lock_timeout_ms, &d->h.locks);
     if (!rc) rc = snap_worker_start(d->sc, -1, &d->worker);
-    if (!rc && !libxl_name_to_domid(d->xen->ctx, d->p->domain_name, &domid))
-        rc = snap_facts_read(d->sc, d->xen, d->worker, domid, &d->now, NULL);
+    if (!rc && !libxl_name_to_domid(d->h.xen->ctx, d->p->domain_name, &domid))
+        rc = snap_facts_read(d->sc, d->h.xen, d->worker, domid, &d->now, NULL);
     if (!rc) rc = make_plan(d);
     if (rc) return rc;
     for (i = 0; i < d->plan.notes.len; i++)
@@ -270,16 +256,14 @@ int libxl_snapshot_delete(libxl_snapshot_ctx *ctx,
                           const libxl_snapshot_delete_params *params,
                           libxl_snapshot_result *result)
 {
-    struct delete d = { .sc = ctx, .p = params, .journal.fd = -1 };
+    struct delete d = { .sc = ctx, .p = params, .h = SNAP_HOLD_INIT };
     int rc;
 
     snap_op_begin(ctx, result);
     rc = delete(&d, result);
     snap_plan_dispose(&d.plan);
     snap_facts_dispose(&d.now);
-    snap_image_locks_drop(&d.locks);
-    snap_journal_unlock(&d.journal);
     snap_worker_stop(d.worker);
-    snap_xen_close(d.xen);
+    snap_hold_drop(&d.h);
     return rc;
 }

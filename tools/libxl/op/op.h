@@ -44,6 +44,14 @@ int snap_op_journal_mark(struct snap_ctx *sc, struct snap_journal *j,
 int snap_op_finish(struct snap_ctx *sc, int rc, int outcome,
                    const char *hint_fmt, ...) SNAP_PRINTF(4, 5);
 
+/* The locks of the images that a manifest names, each for us alone. */
+int snap_op_lock_images(struct snap_ctx *sc, const struct snap_manifest *m,
+                        int timeout_ms, struct snap_image_locks *locks);
+/* Remove the overlays and copies that the first n steps of a revert made and
+ * no domain was built on; the next revert makes its own. Each is tried, the
+ * first failure returned. */
+int snap_op_drop_new_images(struct snap_ctx *sc, const struct snap_plan *p,
+                            size_t n);
 /* Unpause a domain that a run of ours paused, if it is still there, the same,
  * and paused. */
 int snap_op_unpause(struct snap_ctx *sc, struct snap_xen *x, int64_t domid,

@@ -13,7 +13,6 @@
 
 #include <libxl_utils.h>
 
-#include "host/image_locks.h"
 #include "op/interrupted.h"
 #include "op/op.h"
 
@@ -216,21 +215,6 @@ static bool destroy_never_began(struct recover *r)
                                              NULL) == start;
 }
 
-/* Overlays and copies that no domain was built on; the next revert makes its
- * own. */
-static int drop_new_images(struct snap_act *a,
-                           const struct snap_interrupted *run)
-{
-    const struct snap_step *steps = run->plan.steps;
-    size_t i;
-    int rc = 0;
-
-    for (i = 0; !rc && i < run->begun; i++)
-        if (steps[i].kind == STEP_OVERLAY || steps[i].kind == STEP_COPY)
-            rc = snap_step_ops(steps[i].kind)->undo(a, &steps[i]);
-    return rc;
-}
-
 static int recover_revert(struct recover *r, libxl_snapshot_result *result)
 {
     const struct snap_interrupted *run = &r->run;
@@ -258,7 +242,7 @@ static int recover_revert(struct recover *r, libxl_snapshot_result *result)
         /* It would make a second domain. */
         if (end) rc = snap_step_monitor_end.apply(&a, end);
         if (!rc && !snap_interrupted_begun(run, STEP_BUILD))
-            rc = drop_new_images(&a, run);
+            rc = snap_op_drop_new_images(r->sc, &run->plan, run->begun);
         /* Recovery never starts a domain: it says how. */
         r->unfinished = true;
         snap_strings_take(&result->notes, snap_printf(
@@ -268,18 +252,6 @@ static int recover_revert(struct recover *r, libxl_snapshot_result *result)
     }
     snap_worker_stop(a.worker);
     return rc;
-}
-
-/* The guest does not wait for them. */
-static int lock_images(struct recover *r, int lock_timeout_ms)
-{
-    const struct snap_manifest *m = &r->run.manifest;
-    bool waited;
-    size_t i;
-
-    for (i = 0; i < m->ndisks; i++)
-        snap_image_locks_want(&r->locks, m->disks[i].image, true);
-    return snap_image_locks_take(r->sc, &r->locks, lock_timeout_ms, &waited);
 }
 
 static int recover_open(struct recover *r, bool dry_run, int lock_timeout_ms,
@@ -310,7 +282,9 @@ static int recover_open(struct recover *r, bool dry_run, int lock_timeout_ms,
     /* A revert was to follow, which does not now. */
     if (run->unpause)
         rc = snap_op_unpause(r->sc, r->xen, run->domid, run->uuid);
-    if (!rc) rc = lock_images(r, lock_timeout_ms);
+    /* The guest does not wait for these. */
+    if (!rc) rc = snap_op_lock_images(r->sc, &run->manifest, lock_timeout_ms,
+                                      &r->locks);
     if (rc) return rc;
     if (!strcmp(run->what, "create"))
         rc = recover_create(r, result);

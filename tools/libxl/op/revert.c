@@ -326,7 +326,6 @@ int snap_revert_look(struct snap_revert *r, libxl_snapshot_result *result)
     if (rc) return rc;
     for (i = 0; i < r->plan.notes.len; i++)
         snap_strings_add(&result->notes, r->plan.notes.data[i]);
-    free(result->plan);
     result->plan = snap_plan_text(&r->plan);
     return 0;
 }

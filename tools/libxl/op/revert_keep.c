@@ -15,7 +15,6 @@ struct keeping {
     struct snap_hold *h;
     const libxl_snapshot_revert_params *p;
     libxl_snapshot_create_params create;
-    char *uuid;                     /* of the domain */
     libxl_snapshot_result kept;     /* of the snapshot of the present */
     libxl_snapshot_set set;         /* it; borrows from kept */
     libxl_snapshot_set *others;     /* those of the caller, and it */
@@ -56,7 +55,6 @@ static int dry_run(struct keeping *k)
     k->result->plan = snap_printf("%s%s", first ? first : "",
                                   then ? then : "");
     free(then);
-    move_strings(&k->result->notes, &k->kept.notes);
     k->sc->outcome = LIBXL_SNAPSHOT_DONE;
     return 0;
 }
@@ -76,7 +74,6 @@ static int keep(struct keeping *k, struct snap_guardian **guardian)
     if (rc && k->sc->outcome == LIBXL_SNAPSHOT_NOT_WHOLE)
         snap_op_unpause(k->sc, k->h->xen, c.facts.dom.domid,
                         c.facts.dom.uuid);
-    k->uuid = snap_strdup(c.facts.dom.uuid);
     snap_create_dispose(&c);
     if (rc || k->p->dry_run) return rc;
     k->set = (libxl_snapshot_set){
@@ -129,16 +126,6 @@ static void advise_overlays(struct keeping *k)
 }
 
 /* ---- the revert -------------------------------------------------- */
-
-/* Overlays and copies that no domain was built on. */
-static void drop_new_images(struct keeping *k, const struct snap_plan *p)
-{
-    size_t i;
-
-    for (i = 0; i < p->len; i++)
-        if (p->steps[i].kind == STEP_OVERLAY || p->steps[i].kind == STEP_COPY)
-            snap_fs_remove(k->sc, snap_step_get(&p->steps[i], "path"));
-}
 
 /* The old domain is gone and the new one could not be built. */
 static int go_back(struct keeping *k, int rc)
@@ -197,7 +184,8 @@ static void let_go(struct keeping *k, struct snap_revert *r)
 {
     AUTO_FREE char *quoted = snap_op_quote(k->p->domain_name);
 
-    if (snap_op_unpause(k->sc, k->h->xen, k->create.domid, k->uuid)) {
+    if (snap_op_unpause(k->sc, k->h->xen, k->create.domid,
+                        k->kept.manifest.domain_uuid)) {
         snap_guardian_leave(r->guardian);
         r->guardian = NULL;
         snap_op_finish(k->sc, 0, LIBXL_SNAPSHOT_NOT_WHOLE,
@@ -225,7 +213,7 @@ static int revert(struct keeping *k, struct snap_guardian *guardian)
     built = r.built;
     lost = r.lost;
     if (rc && r.guardian) let_go(k, &r);
-    if (lost) drop_new_images(k, &r.plan);
+    if (lost) snap_op_drop_new_images(k->sc, &r.plan, r.plan.len);
     snap_revert_dispose(&r);
     if (lost) return go_back(k, rc);
     if (built) drop_overlays(k);
@@ -259,7 +247,6 @@ int snap_revert_keeping(struct snap_ctx *sc, struct snap_hold *h,
         rc = revert(&k, guardian);
     move_strings(&result->notes, &k.kept.notes);
     free(k.others);
-    free(k.uuid);
     libxl_snapshot_result_dispose(&k.kept);
     return rc;
 }

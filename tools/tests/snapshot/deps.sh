@@ -20,20 +20,18 @@ build_set='gcc libc6-dev make autoconf pkg-config|pkgconf perl
            libxen-dev libyajl-dev nettle-dev qemu-utils qemu-system-common
            lvm2 e2fsprogs'
 
-clang_version() {
+# The first word on Debian 13, the second on 12 and elsewhere.
+by_release() {
     case $(. /etc/os-release 2>/dev/null; echo "${VERSION_ID:-}") in
-    13) echo 19 ;;
-    *)  echo 14 ;;
+    13) echo "$1" ;;
+    *)  echo "$2" ;;
     esac
 }
 
-# The toolstack's package carries the version of Xen in its name.
-xen_version() {
-    case $(. /etc/os-release 2>/dev/null; echo "${VERSION_ID:-}") in
-    13) echo 4.20 ;;
-    *)  echo 4.17 ;;
-    esac
-}
+# The toolstack's package carries the version of Xen in its name, libFuzzer's
+# that of clang.
+xen_version() { by_release 4.20 4.17; }
+clang_version() { by_release 19 14; }
 
 # libFuzzer is clang's, and in its own package.
 fuzz_set="clang libclang-rt-$(clang_version)-dev xz-utils"

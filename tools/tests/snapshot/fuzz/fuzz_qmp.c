@@ -25,6 +25,7 @@
 
 static int listener = -1;
 static struct sockaddr_un address = { .sun_family = AF_UNIX };
+static char dir[] = "/tmp/fuzz-qmp-XXXXXX";
 static char *input;
 
 /* ---- the server's side ------------------------------------------- */
@@ -100,11 +101,16 @@ static void *serve(void *arg)
 
 /* ---- the client's ------------------------------------------------ */
 
+static void leave(void)
+{
+    unlink(address.sun_path);
+    rmdir(dir);
+}
+
 static void listen_once(void)
 {
-    char dir[] = "/tmp/fuzz-qmp-XXXXXX";
-
     must(mkdtemp(dir));
+    must(!atexit(leave));
     snprintf(address.sun_path, sizeof(address.sun_path), "%s/qmp", dir);
     listener = socket(AF_UNIX, SOCK_STREAM, 0);
     must(listener >= 0);
