@@ -181,6 +181,19 @@ int snap_op_lock_images(struct snap_ctx *sc, const struct snap_manifest *m,
     return snap_image_locks_take(sc, locks, timeout_ms, &ignored);
 }
 
+int snap_op_stands_on(struct snap_ctx *sc, const struct snap_manifest *m,
+                      const struct snap_fs_id *id, bool *answer)
+{
+    size_t i;
+    int rc = 0;
+
+    *answer = false;
+    for (i = 0; !rc && !*answer && i < m->ndisks; i++)
+        if (m->disks[i].type == SNAP_DISK_EXTERNAL)
+            rc = snap_fs_compare(sc, m->disks[i].image, id, answer);
+    return rc;
+}
+
 int snap_op_drop_new_images(struct snap_ctx *sc, const struct snap_plan *p,
                             size_t n)
 {

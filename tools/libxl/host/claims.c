@@ -29,20 +29,19 @@ static void add_hit(struct snap_claim_hits *out, size_t image, bool below,
                           below ? ", below an overlay" : "");
 }
 
-static void match(const char *path, bool below, const struct snap_claim *c,
+static int match(struct snap_ctx *sc, const char *path, bool below, const struct snap_claim *c,
                   const struct snap_fs_id *ids, size_t n,
                   struct snap_claim_hits *out)
 {
-    struct snap_ctx quiet = SNAP_CTX_INIT;
-    struct snap_fs_id id;
     size_t i;
+    bool same;
+    int rc = 0;
 
-    if (!snap_fs_identify(&quiet, path, &id)) {
-        for (i = 0; i < n; i++)
-            if (snap_fs_same(&id, &ids[i])) add_hit(out, i, below, c);
-        free(id.real);
+    for (i = 0; !rc && i < n; i++) {
+        rc = snap_fs_compare(sc, path, &ids[i], &same);
+        if (same) add_hit(out, i, below, c);
     }
-    snap_ctx_dispose(&quiet);
+    return rc;
 }
 
 int snap_claims_on(struct snap_ctx *sc, struct snap_xen *x,
@@ -53,17 +52,16 @@ int snap_claims_on(struct snap_ctx *sc, struct snap_xen *x,
     size_t i, k;
     int rc = snap_xen_claims(x, &claims);
 
-    (void)sc;
     memset(out, 0, sizeof(*out));
     for (i = 0; !rc && i < claims.len; i++) {
         const struct snap_claim *c = &claims.data[i];
         struct snap_strings layers = { 0 };
 
         if ((int64_t)c->domid == own_domid) continue;
-        match(c->path, false, c, ids, n, out);
-        if (c->qcow2) snap_dependents_layers(c->path, &layers);
-        for (k = 0; k < layers.len; k++)
-            match(layers.data[k], true, c, ids, n, out);
+        rc = match(sc, c->path, false, c, ids, n, out);
+        if (!rc && c->qcow2) rc = snap_dependents_layers(sc, c->path, &layers);
+        for (k = 0; !rc && k < layers.len; k++)
+            rc = match(sc, layers.data[k], true, c, ids, n, out);
         snap_strings_dispose(&layers);
     }
     snap_claims_dispose(&claims);

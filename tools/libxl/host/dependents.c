@@ -14,8 +14,9 @@
 #define MAX_ENTRIES 10000
 #define MAX_LAYERS 200
 
-/* The backing name in a qcow2's header as it stands, or NULL. */
-static char *backing_name(int dirfd, const char *name)
+/* 1 and the backing name in a qcow2's header as it stands, malloc'd; 0: there
+ * is none; -1 with errno: that is not known. */
+static int backing_name(int dirfd, const char *name, char **out)
 {
     AUTO_CLOSE int fd = openat(dirfd, name, O_RDONLY | O_CLOEXEC | O_NONBLOCK
                                | O_NOCTTY);
@@ -24,28 +25,42 @@ static char *backing_name(int dirfd, const char *name)
     uint64_t at;
     uint32_t len;
     struct stat st;
+    ssize_t n;
 
-    if (fd < 0 || fstat(fd, &st)
-        || (!S_ISREG(st.st_mode) && !S_ISBLK(st.st_mode))
-        || pread(fd, head, sizeof(head), 0) != (ssize_t)sizeof(head)
-        || !snap_qcow2_backing_at(head, &at, &len)
-        || pread(fd, text, len, at) != (ssize_t)len)
-        return NULL;
+    /* A link to nothing, a socket. */
+    if (fd < 0) return errno == ENOENT || errno == ENXIO ? 0 : -1;
+    if (fstat(fd, &st)) return -1;
+    if (!S_ISREG(st.st_mode) && !S_ISBLK(st.st_mode)) return 0;
+    n = pread(fd, head, sizeof(head), 0);
+    if (n < 0) return -1;
+    if (n < (ssize_t)sizeof(head) || !snap_qcow2_backing_at(head, &at, &len))
+        return 0;
+    n = pread(fd, text, len, at);
+    if (n < 0) return -1;
+    if (n < (ssize_t)len) return 0;
     text[len] = 0;
-    return snap_strdup(text);
+    *out = snap_strdup(text);
+    return 1;
 }
 
-/* Does the file of this backing name stand on the image? */
-static bool stands_on(const char *dir, const char *name,
-                      const struct snap_fs_id *id)
+/* Does the file of this backing name stand on the image? 1, 0, -1 and errno */
+static int stands_on(const char *dir, const char *name,
+                     const struct snap_fs_id *id)
 {
+    struct snap_ctx quiet = SNAP_CTX_INIT;
     AUTO_FREE char *path = snap_qcow2_resolve(dir, name);
     const char *base = strrchr(id->real, '/');
+    bool same;
+    int rc, err;
 
     if (!path)
         return !strncmp(name, "json:", 5)
                && strstr(name, base ? base + 1 : id->real);
-    return snap_fs_leads_to(path, id);
+    rc = snap_fs_compare(&quiet, path, id, &same);
+    err = errno;
+    snap_ctx_dispose(&quiet);
+    errno = err;
+    return rc ? -1 : same;
 }
 
 static bool may_be_image(const struct dirent *e)
@@ -54,45 +69,63 @@ static bool may_be_image(const struct dirent *e)
            || e->d_type == DT_UNKNOWN;
 }
 
-char *snap_dependents_beside(struct snap_ctx *sc, const struct snap_fs_id *id)
+/* 1: this file of the directory is an overlay on the image; 0; -1, errno. */
+static int depends(DIR *d, const char *dir, const struct dirent *e,
+                   const struct snap_fs_id *id)
+{
+    AUTO_FREE char *name = NULL;
+    int has;
+
+    if (!may_be_image(e)) return 0;
+    has = backing_name(dirfd(d), e->d_name, &name);
+    return has > 0 ? stands_on(dir, name, id) : has;
+}
+
+int snap_dependents_beside(struct snap_ctx *sc, const struct snap_fs_id *id,
+                           char **found)
 {
     AUTO_FREE char *copy = snap_strdup(id->real);
     const char *dir = dirname(copy);
     DIR *d = opendir(dir);
-    char *found = NULL;
     struct dirent *e;
-    int n = 0;
+    int n = 0, is = 0, err;
 
-    (void)sc;
-    if (!d) return errno == ENOENT ? NULL : snap_printf("%s/?", dir);
-    while (!found && (e = readdir(d))) {
-        AUTO_FREE char *name = NULL;
-
-        if (++n > MAX_ENTRIES) {
-            found = snap_printf("%s/?", dir);
-            break;
-        }
-        if (!may_be_image(e)) continue;
-        name = backing_name(dirfd(d), e->d_name);
-        if (name && stands_on(dir, name, id))
-            found = snap_printf("%s/%s", dir, e->d_name);
+    *found = NULL;
+    while (d && !is && n <= MAX_ENTRIES && (errno = 0, e = readdir(d))) {
+        is = ++n > MAX_ENTRIES ? 0 : depends(d, dir, e, id);
+        if (is > 0) *found = snap_printf("%s/%s", dir, e->d_name);
     }
-    closedir(d);
-    return found;
+    err = errno;
+    if (n > MAX_ENTRIES) *found = snap_printf("%s/?", dir);
+    if (d) closedir(d);
+    if (*found || (!d && err == ENOENT) || (d && is == 0 && !err)) return 0;
+    return snap_fail_errno(sc, err, "cannot see which images in '%s' stand on "
+                           "'%s'", dir, id->real);
 }
 
-void snap_dependents_layers(const char *path, struct snap_strings *out)
+int snap_dependents_layers(struct snap_ctx *sc, const char *path,
+                           struct snap_strings *out)
 {
     AUTO_FREE char *at = realpath(path, NULL);
 
     while (at && out->len < MAX_LAYERS) {
-        AUTO_FREE char *name = backing_name(AT_FDCWD, at);
+        AUTO_FREE char *name = NULL;
         AUTO_FREE char *copy = snap_strdup(at);
-        char *below = name ? snap_qcow2_resolve(dirname(copy), name) : NULL;
+        int has = backing_name(AT_FDCWD, at, &name);
+        char *below;
 
+        if (has < 0) break;
+        below = has ? snap_qcow2_resolve(dirname(copy), name) : NULL;
+        if (!below) return 0;
         free(at);
-        at = below ? realpath(below, NULL) : NULL;
+        at = realpath(below, NULL);
+        if (!at && errno == ENOENT) {
+            free(below);
+            return 0;
+        }
         free(below);
         if (at) snap_strings_add(out, at);
     }
+    if (out->len == MAX_LAYERS) return 0;
+    return snap_fail_errno(sc, errno, "cannot see what '%s' stands on", path);
 }

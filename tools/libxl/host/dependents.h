@@ -9,14 +9,17 @@
 #include "host/fs.h"
 
 /*
- * The first such file, malloc'd, or NULL. What cannot be told counts as a
- * dependent: a directory that cannot be read or has more than 10000 entries,
- * a qcow2 whose backing name is no plain path but holds the image's name.
+ * *found is the first such file, malloc'd, or NULL.  A directory with more than
+ * 10000 entries counts as one that has some, and a qcow2 whose backing name is
+ * no plain path as one if it holds the image's name.  An error when a file or
+ * the directory cannot be read.
  */
-char *snap_dependents_beside(struct snap_ctx *sc, const struct snap_fs_id *id);
+int snap_dependents_beside(struct snap_ctx *sc, const struct snap_fs_id *id,
+                           char **found);
 
-/* The plain paths below a qcow2, top first, as their headers name them; at
- * most 200. */
-void snap_dependents_layers(const char *path, struct snap_strings *out);
+/* The plain paths below a qcow2, top first, as their headers name them, as far
+ * as they are there; at most 200. An error when they cannot be read. */
+int snap_dependents_layers(struct snap_ctx *sc, const char *path,
+                           struct snap_strings *out);
 
 #endif

@@ -14,6 +14,9 @@
 #include "host/inuse.h"
 
 #define CONFIG_TIMEOUT_MS 60000
+#ifndef SNAP_XEN_RUN_DIR        /* tests have one of their own */
+#define SNAP_XEN_RUN_DIR "/var/run/xen"
+#endif
 
 void snap_facts_dispose(struct snap_facts *f)
 {
@@ -65,7 +68,7 @@ struct snap_facts_disk *snap_facts_disk(struct snap_facts *f,
 
 char *snap_facts_qmp_path(uint32_t domid)
 {
-    return snap_printf("/var/run/xen/qmp-libxenstat-%u", domid);
+    return snap_printf("%s/qmp-libxenstat-%u", SNAP_XEN_RUN_DIR, domid);
 }
 
 /* ---- the configuration ------------------------------------------- */
@@ -153,16 +156,17 @@ static int read_disks(struct snap_xen *x, struct snap_facts *f)
 {
     struct snap_vbds vbds;
     size_t i;
+    int rc;
 
     f->ndisks = f->config.ndisks;
     f->disks = snap_zalloc((f->ndisks + 1) * sizeof(*f->disks));
     for (i = 0; i < f->ndisks; i++)
         disk_from_config(&f->config.disks[i], &f->disks[i]);
-    snap_xen_vbds(x, f->dom.domid, &vbds);
+    rc = snap_xen_vbds(x, f->dom.domid, &vbds);
     for (i = 0; i < vbds.len; i++)
         join_vbd(f, &vbds.data[i]);
     snap_vbds_dispose(&vbds);
-    return 0;
+    return rc;
 }
 
 /* ---- QEMU -------------------------------------------------------- */
@@ -393,8 +397,9 @@ static int recheck_vbds(struct snap_ctx *sc, struct snap_xen *x,
 {
     struct snap_vbds vbds;
     size_t i, k, matched = 0, want = 0;
+    int rc = snap_xen_vbds(x, f->dom.domid, &vbds);
 
-    snap_xen_vbds(x, f->dom.domid, &vbds);
+    if (rc) return rc;
     for (i = 0; i < f->ndisks; i++) {
         if (f->disks[i].devid < 0) continue;
         want++;

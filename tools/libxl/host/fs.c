@@ -14,7 +14,6 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
-#include <sys/random.h>
 #include <sys/statvfs.h>
 #include <sys/vfs.h>
 
@@ -175,6 +174,24 @@ bool snap_fs_leads_to(const char *path, const struct snap_fs_id *id)
     return same;
 }
 
+int snap_fs_compare(struct snap_ctx *sc, const char *path,
+                    const struct snap_fs_id *id, bool *same)
+{
+    struct stat st;
+
+    *same = false;
+    if (!path) return 0;
+    if (stat(path, &st)) {
+        if (errno == ENOENT || errno == ENOTDIR || errno == ELOOP) return 0;
+        return snap_fail_errno(sc, errno, "cannot look at '%s'", path);
+    }
+    if (S_ISBLK(st.st_mode))
+        *same = id->block && st.st_rdev == id->dev;
+    else
+        *same = !id->block && st.st_dev == id->dev && st.st_ino == id->ino;
+    return 0;
+}
+
 bool snap_fs_same_file(const char *x, const char *y)
 {
     struct snap_ctx quiet = SNAP_CTX_INIT;
@@ -258,6 +275,7 @@ static int make_one(struct snap_ctx *sc, int parent, const char *name,
                     const char *path)
 {
     struct stat st;
+    int rc;
 
     if (mkdirat(parent, name, 0700)) {
         if (errno == EEXIST) return 1;
@@ -267,8 +285,11 @@ static int make_one(struct snap_ctx *sc, int parent, const char *name,
     if (fstatat(parent, name, &st, AT_SYMLINK_NOFOLLOW) ||
         ((st.st_mode & 0777) != 0700 &&
          fchmodat(parent, name, 0700, AT_SYMLINK_NOFOLLOW)))
-        return snap_fail_errno(sc, errno, "cannot set the mode of '%s'", path);
-    return sync_fd(sc, parent, path);
+        rc = snap_fail_errno(sc, errno, "cannot set the mode of '%s'", path);
+    else
+        rc = sync_fd(sc, parent, path);
+    if (rc) unlinkat(parent, name, AT_REMOVEDIR);
+    return rc;
 }
 
 /* Go down one step, making it where it is missing. Replaces *dir. */
@@ -343,22 +364,20 @@ int snap_fs_new_dir(struct snap_ctx *sc, const char *path)
 
 /* ---- publishing ---- */
 
-/* A file on its way: nameless where the file system can (nothing is left
- * behind even by a power cut), else under an unpredictable name. */
+/*
+ * A file on its way: nameless where the file system can (nothing is left
+ * behind even by a power cut).  Else, and for the moment before it takes the
+ * place of another, it has a name of its target's, so that one that was left
+ * behind goes when the target is written again.  Whoever could put something
+ * there could put it at the target as well: the name is only ever made, never
+ * opened.
+ */
 struct draft {
     int dir;                /* borrowed */
     int fd;
-    char name[32];          /* "" while it has none */
+    bool named;
+    char *name;             /* that it has or will have */
 };
-
-static int random_name(char name[32])
-{
-    uint64_t r;
-
-    if (getrandom(&r, sizeof(r), 0) != (ssize_t)sizeof(r)) return -1;
-    snprintf(name, 32, ".%016llx.tmp", (unsigned long long)r);
-    return 0;
-}
 
 static bool no_tmpfile(int errnoval)
 {
@@ -367,13 +386,12 @@ static bool no_tmpfile(int errnoval)
 
 static int draft_open(struct draft *d)
 {
-    d->name[0] = '\0';
     d->fd = openat(d->dir, ".", O_TMPFILE | O_WRONLY | O_CLOEXEC, 0600);
     if (d->fd < 0 && no_tmpfile(errno)) {
-        if (random_name(d->name)) return -1;
+        unlinkat(d->dir, d->name, 0);
         d->fd = openat(d->dir, d->name,
                        O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0600);
-        if (d->fd < 0) d->name[0] = '\0';
+        d->named = d->fd >= 0;
     }
     if (d->fd < 0) return -1;
     return fchmod(d->fd, 0600);
@@ -382,7 +400,8 @@ static int draft_open(struct draft *d)
 static void draft_drop(struct draft *d)
 {
     if (d->fd >= 0) close(d->fd);
-    if (d->name[0]) unlinkat(d->dir, d->name, 0);
+    if (d->named) unlinkat(d->dir, d->name, 0);
+    free(d->name);
 }
 
 static int draft_link(const struct draft *d, const char *name)
@@ -411,14 +430,13 @@ static int write_all(int fd, const char *bytes, size_t len)
  * a moment. */
 static int draft_replace(struct draft *d, const char *name)
 {
-    char tmp[32];
-
-    if (!d->name[0]) {
-        if (random_name(tmp) || draft_link(d, tmp)) return -1;
-        memcpy(d->name, tmp, sizeof(tmp));
+    if (!d->named) {
+        unlinkat(d->dir, d->name, 0);
+        if (draft_link(d, d->name)) return -1;
+        d->named = true;
     }
     if (renameat(d->dir, d->name, d->dir, name)) return -1;
-    d->name[0] = '\0';
+    d->named = false;
     return 0;
 }
 
@@ -426,9 +444,9 @@ static int draft_replace(struct draft *d, const char *name)
  * system; the draft's own name goes in draft_drop(). */
 static int draft_add(struct draft *d, const char *name)
 {
-    if (!d->name[0]) return draft_link(d, name);
+    if (!d->named) return draft_link(d, name);
     if (!renameat2(d->dir, d->name, d->dir, name, RENAME_NOREPLACE)) {
-        d->name[0] = '\0';
+        d->named = false;
         return 0;
     }
     if (errno != EINVAL && errno != ENOSYS) return -1;
@@ -463,6 +481,7 @@ int snap_fs_publish(struct snap_ctx *sc, const char *path, const char *bytes,
     rc = enter(sc, path, &at);
     if (rc) return rc;
     d.dir = at.dir;
+    d.name = snap_printf(".%s.new", at.name);
     if (draft_open(&d) || write_all(d.fd, bytes, len))
         rc = snap_fail_errno(sc, errno, "cannot write '%s'", path);
     else

@@ -24,6 +24,10 @@ struct snap_fs_id {
 int snap_fs_identify(struct snap_ctx *sc, const char *path,
                      struct snap_fs_id *out);
 bool snap_fs_same(const struct snap_fs_id *a, const struct snap_fs_id *b);
+/* Does this path lead to that file?  For what would do harm if it does: an
+ * error when it cannot be looked at, but for a path where nothing is. */
+int snap_fs_compare(struct snap_ctx *sc, const char *path,
+                    const struct snap_fs_id *id, bool *same);
 /* Does this path lead to that file; do two paths lead to one?  What cannot be
  * looked at, or is NULL, does not; there is no message. */
 bool snap_fs_leads_to(const char *path, const struct snap_fs_id *id);

@@ -18,6 +18,7 @@
 #include "host/worker.h"
 
 #define RESUME_TIMEOUT_MS 90000
+#define DESTROY_BEGINS_MS 10000
 
 struct snap_guardian {
     pid_t pid;
@@ -39,11 +40,14 @@ static int resume(struct snap_ctx *sc, struct snap_xen *x, uint32_t domid)
     snap_log(sc, SNAP_LOG_DEBUG, "rescue: resuming it came to %d", rc);
     if (rc) return rc;
     for (tries = 0; tries < 100; tries++) {
-        bool still;
+        bool still = true;
 
-        if (snap_xen_domain(x, domid, &dom)) return 0;
-        still = dom.suspended;
-        snap_dominfo_dispose(&dom);
+        rc = snap_xen_domain(x, domid, &dom);
+        if (rc == ERROR_DOMAIN_NOTFOUND) return 0;
+        if (!rc) {
+            still = dom.suspended;
+            snap_dominfo_dispose(&dom);
+        }
         if (!still) return 0;
         poll(NULL, 0, 20);
     }
@@ -64,17 +68,20 @@ static void log_dirty_off(struct snap_ctx *sc, uint32_t domid)
     }
 }
 
-/* Does the domain stand suspended? negative: it is gone. */
-static int stands(struct snap_xen *x, uint32_t domid, const char *uuid)
+enum standing { GONE, RUNS, STANDS };
+
+/* What does the domain do? Negative: that is not known. */
+static int look_at(struct snap_xen *x, uint32_t domid, const char *uuid)
 {
     struct snap_dominfo dom;
+    int rc = snap_xen_domain(x, domid, &dom);
     int answer;
 
-    if (snap_xen_domain(x, domid, &dom)) return -1;
+    if (rc) return rc == ERROR_DOMAIN_NOTFOUND ? GONE : rc;
     if (uuid && strcmp(dom.uuid, uuid))
-        answer = -1;
+        answer = GONE;
     else
-        answer = dom.suspended;
+        answer = dom.suspended ? STANDS : RUNS;
     snap_dominfo_dispose(&dom);
     return answer;
 }
@@ -83,16 +90,17 @@ int snap_rescue(struct snap_ctx *sc, struct snap_xen *x, uint32_t domid,
                 const char *uuid, bool live, int wait_ms, bool *resumed)
 {
     int64_t deadline = snap_now_ms() + wait_ms;
-    int standing = stands(x, domid, uuid);
+    int now = look_at(x, domid, uuid);
     bool withdrawn = false;
     int rc = 0;
 
     *resumed = false;
     snap_log(sc, SNAP_LOG_DEBUG, "rescue: the domain %s, at most %d ms",
-             standing < 0 ? "is gone" : standing ? "stands" : "runs",
+             now == GONE ? "is gone" : now == STANDS ? "stands" : "runs",
              wait_ms);
-    if (standing < 0) return 0;
-    if (!standing) {
+    if (now == GONE) return 0;
+    if (now < 0) return now;
+    if (now == RUNS) {
         rc = snap_xen_withdraw_suspend(x, domid);
         if (rc < 0) return rc;
         withdrawn = rc == 0;
@@ -101,12 +109,13 @@ int snap_rescue(struct snap_ctx *sc, struct snap_xen *x, uint32_t domid,
     }
     /* The guest may have answered just before; and one that answered will
      * suspend in its own time. */
-    while (!standing && (withdrawn ? false : snap_left_ms(deadline) > 0)) {
+    while (now == RUNS && !withdrawn && snap_left_ms(deadline) > 0) {
         poll(NULL, 0, 100);
-        standing = stands(x, domid, uuid);
-        if (standing < 0) return 0;
+        now = look_at(x, domid, uuid);
+        if (now == GONE) return 0;
+        if (now < 0) return now;
     }
-    if (standing > 0) {
+    if (now == STANDS) {
         rc = resume(sc, x, domid);
         *resumed = !rc;
     } else {
@@ -180,11 +189,40 @@ static void act_on_death(const struct snap_guardian_charge *c, bool asked)
     snap_monitor_release(&c->monitor);
 }
 
+static bool qemu_is_gone(const struct snap_guardian_charge *c)
+{
+    return c->qemu_pid > 0
+           && snap_process_start_time(c->qemu_pid, NULL) != c->qemu_start;
+}
+
+/* The worker died with us before it heard that it shall destroy: it has
+ * ended, and the domain and its QEMU are whole. */
+static bool destroy_never_began(const struct snap_guardian_charge *c)
+{
+    struct snap_ctx sc = SNAP_CTX_INIT;
+    AUTO_XEN struct snap_xen *x = NULL;
+    int64_t deadline = snap_now_ms() + DESTROY_BEGINS_MS;
+    struct snap_dominfo dom;
+    bool whole;
+
+    while (c->worker_pgid > 0 && !kill(-c->worker_pgid, 0)) {
+        if (qemu_is_gone(c) || !snap_left_ms(deadline)) return false;
+        poll(NULL, 0, 10);
+    }
+    if (qemu_is_gone(c)) return false;
+    if (snap_xen_open(&sc, &x) || snap_xen_domain(x, c->domid, &dom))
+        return false;
+    whole = !dom.dying && !strcmp(dom.uuid, c->uuid);
+    snap_dominfo_dispose(&dom);
+    return whole;
+}
+
 static void act_on_death_of_revert(const struct snap_guardian_charge *c,
                                    char phase)
 {
     struct snap_ctx sc = SNAP_CTX_INIT;
 
+    if (phase == 'R' && destroy_never_began(c)) phase = 'S';
     if (phase == 'R') {
         snap_monitor_end(&sc, &c->monitor, 10000);
         return;

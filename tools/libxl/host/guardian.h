@@ -23,6 +23,8 @@ struct snap_guardian_charge {
     bool pauses;                /* it may have been paused, to stay so */
     bool live;                  /* log-dirty mode may have been left on */
     int worker_pgid;            /* 0: none */
+    int qemu_pid;               /* 0: none; of the domain that is destroyed */
+    uint64_t qemu_start;
     struct snap_monitor monitor;
     int lock_fd;                /* kept open; -1: none */
 };

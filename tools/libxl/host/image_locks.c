@@ -74,8 +74,8 @@ int snap_image_locks_take(struct snap_ctx *sc, struct snap_image_locks *l,
         AUTO_FREE char *what = NULL;
 
         if (one->lock.fd >= 0) continue;
-        path = snap_printf(SNAP_LOCK_DIR "/image-%llx-%llx" SNAP_LOCK_SUFFIX,
-                           (unsigned long long)one->dev,
+        path = snap_printf("%s/image-%llx-%llx" SNAP_LOCK_SUFFIX,
+                           SNAP_LOCK_DIR, (unsigned long long)one->dev,
                            (unsigned long long)one->ino);
         what = snap_printf("image '%s'", one->path);
         rc = snap_lock_take(sc, path, !one->alone, timeout_ms, what,

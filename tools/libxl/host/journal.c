@@ -32,7 +32,7 @@ int snap_journal_lock(struct snap_ctx *sc, const char *domain_name,
     AUTO_FREE char *what = snap_printf("domain '%s'", domain_name);
     struct snap_lock lock;
     struct stat st;
-    int rc;
+    int rc, err;
 
     *j = (struct snap_journal){ .fd = -1 };
     rc = snap_fs_make_dir(sc, SNAP_JOURNAL_DIR);
@@ -41,8 +41,13 @@ int snap_journal_lock(struct snap_ctx *sc, const char *domain_name,
     if (rc) return rc;
     j->fd = lock.fd;
     j->path = lock.path;
-    j->open = fstat(j->fd, &st) || st.st_size > 0;
-    return 0;
+    if (!fstat(j->fd, &st)) {
+        j->open = st.st_size > 0;
+        return 0;
+    }
+    err = errno;
+    snap_journal_unlock(j);
+    return snap_fail_errno(sc, err, "cannot look at the journal of %s", what);
 }
 
 void snap_journal_unlock(struct snap_journal *j)
@@ -103,7 +108,8 @@ static int load_fd(struct snap_ctx *sc, int fd, const char *path,
     char *p, *nl;
     ssize_t n;
 
-    if (fstat(fd, &st) || st.st_size > JOURNAL_MAX_BYTES)
+    if (fstat(fd, &st)) return snap_fail_errno(sc, errno, "journal '%s'", path);
+    if (!S_ISREG(st.st_mode) || st.st_size > JOURNAL_MAX_BYTES)
         return snap_fail(sc, ERROR_INVAL, "journal '%s' cannot be read",
                          path);
     buf = snap_zalloc(st.st_size + 1);
@@ -134,48 +140,72 @@ int snap_journal_load(struct snap_ctx *sc, const struct snap_journal *j,
     return load_fd(sc, j->fd, j->path, lines);
 }
 
-/* A string of the head of the journal at this path, malloc'd, or NULL; and
- * who holds its lock. */
-static char *peek(const char *path, const char *key, int *pid)
+/* A string of the head of the journal at this path: *text, malloc'd, or NULL;
+ * and who holds its lock. What is no journal has none; an error when it cannot
+ * be read. */
+static int peek(struct snap_ctx *sc, const char *path, const char *key,
+                char **text, int *pid)
 {
-    struct snap_ctx quiet = SNAP_CTX_INIT;
     AUTO_CLOSE int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW
                              | O_NONBLOCK);
+    struct snap_ctx quiet = SNAP_CTX_INIT;
     AUTO_JSON struct snap_json *lines = NULL;
-    const char *text = NULL;
+    int rc;
 
-    if (fd >= 0 && !load_fd(&quiet, fd, path, &lines))
-        text = snap_json_get_str(snap_json_at(lines, 0), key);
+    *text = NULL;
     if (pid) *pid = fd >= 0 ? snap_lock_holder(fd) : 0;
+    if (fd < 0 && (errno == ENOENT || errno == ELOOP)) return 0;
+    if (fd < 0) return snap_fail_errno(sc, errno, "journal '%s'", path);
+    rc = load_fd(&quiet, fd, path, &lines);
+    if (!rc)
+        *text = snap_strdup(snap_json_get_str(snap_json_at(lines, 0), key));
+    /* ERROR_INVAL: whatever is written there, no command of ours did. */
+    if (rc && rc != ERROR_INVAL)
+        rc = snap_fail(sc, rc, "%s", quiet.message);
+    else
+        rc = 0;
     snap_ctx_dispose(&quiet);
-    return text ? snap_strdup(text) : NULL;
+    return rc;
 }
 
 bool snap_journal_peek(const char *domain_name, char **what, int *pid)
 {
     AUTO_FREE char *path = snap_journal_path(domain_name);
+    struct snap_ctx quiet = SNAP_CTX_INIT;
 
-    *what = peek(path, "what", pid);
+    peek(&quiet, path, "what", what, pid);
+    snap_ctx_dispose(&quiet);
     return *what;
 }
 
-void snap_journal_list(struct snap_strings *domains)
+/* The domain of one entry of the directory, if it is a journal that is open. */
+static int list_one(struct snap_ctx *sc, const char *entry,
+                    struct snap_strings *domains)
+{
+    size_t n = strlen(entry), s = strlen(JOURNAL_SUFFIX);
+    AUTO_FREE char *path = NULL;
+    char *name;
+    int rc;
+
+    if (n <= s || strcmp(entry + n - s, JOURNAL_SUFFIX)) return 0;
+    path = snap_printf("%s/%s", SNAP_JOURNAL_DIR, entry);
+    rc = peek(sc, path, "domain", &name, NULL);
+    if (name) snap_strings_take(domains, name);
+    return rc;
+}
+
+int snap_journal_list(struct snap_ctx *sc, struct snap_strings *domains)
 {
     DIR *d = opendir(SNAP_JOURNAL_DIR);
     struct dirent *e;
+    int rc = 0, err;
 
     memset(domains, 0, sizeof(*domains));
-    if (!d) return;
-    while ((e = readdir(d))) {
-        size_t n = strlen(e->d_name), s = strlen(JOURNAL_SUFFIX);
-
-        AUTO_FREE char *path = NULL;
-        char *name;
-
-        if (n <= s || strcmp(e->d_name + n - s, JOURNAL_SUFFIX)) continue;
-        path = snap_printf("%s/%s", SNAP_JOURNAL_DIR, e->d_name);
-        name = peek(path, "domain", NULL);
-        if (name) snap_strings_take(domains, name);
-    }
-    closedir(d);
+    while (d && !rc && (errno = 0, e = readdir(d)))
+        rc = list_one(sc, e->d_name, domains);
+    err = errno;
+    if (d) closedir(d);
+    if (rc || !err || (!d && err == ENOENT)) return rc;
+    return snap_fail_errno(sc, err, "cannot see which runs were interrupted: "
+                           "'%s'", SNAP_JOURNAL_DIR);
 }

@@ -43,8 +43,8 @@ int snap_journal_close(struct snap_ctx *sc, struct snap_journal *j);
  * Lines of an object with "journal" are heads. */
 int snap_journal_load(struct snap_ctx *sc, const struct snap_journal *j,
                       struct snap_json **lines);
-/* Names of domains (decoded from the heads) that have an open journal. */
-void snap_journal_list(struct snap_strings *domains);
+/* Names of domains (from the heads) that have an open journal. */
+int snap_journal_list(struct snap_ctx *sc, struct snap_strings *domains);
 /* Look at a domain's journal without its lock: true when it is open; then
  * *what (malloc'd, of its head) and who holds the lock, 0 for nobody. */
 bool snap_journal_peek(const char *domain_name, char **what, int *pid);

@@ -145,7 +145,7 @@ void snap_lock_sweep(void)
         struct snap_lock l;
 
         if (n <= s || strcmp(e->d_name + n - s, SNAP_LOCK_SUFFIX)) continue;
-        l.path = snap_printf(SNAP_LOCK_DIR "/%s", e->d_name);
+        l.path = snap_printf("%s/%s", SNAP_LOCK_DIR, e->d_name);
         l.fd = open(l.path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
         if (l.fd < 0) {
             free(l.path);

@@ -10,7 +10,9 @@
 
 #include "snap_internal.h"
 
+#ifndef SNAP_LOCK_DIR           /* tests have one of their own */
 #define SNAP_LOCK_DIR "/var/lib/xen/snapshots/.journal"
+#endif
 #define SNAP_LOCK_SUFFIX ".lock"
 
 struct snap_lock {

@@ -127,24 +127,26 @@ long snap_monitor_log_domid(const char *tail, size_t len, long *pid)
     return parse_wait_line(line, end - line, pid);
 }
 
-static char *log_tail(const char *path, size_t *len)
+/* 1 and the log's end, malloc'd; 0: it is no log; -1 with errno. */
+static int log_tail(const char *path, char **tail, size_t *len)
 {
     AUTO_CLOSE int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     AUTO_FREE char *buf = NULL;
-    char *out;
     struct stat st;
     off_t from;
     ssize_t n;
 
-    if (fd < 0 || fstat(fd, &st) || !S_ISREG(st.st_mode)) return NULL;
+    if (fd < 0) return errno == ENOENT ? 0 : -1;
+    if (fstat(fd, &st)) return -1;
+    if (!S_ISREG(st.st_mode)) return 0;
     buf = snap_zalloc(LOG_TAIL_BYTES);
     from = st.st_size > LOG_TAIL_BYTES ? st.st_size - LOG_TAIL_BYTES : 0;
     n = pread(fd, buf, LOG_TAIL_BYTES, from);
-    if (n < 0) return NULL;
+    if (n < 0) return -1;
     *len = n;
-    out = buf;
+    *tail = buf;
     buf = NULL;
-    return out;
+    return 1;
 }
 
 /* "….log", or "….log.3" once libxl has rotated it. */
@@ -160,8 +162,17 @@ static bool is_log_name(const char *base)
     return dot && !strcmp(dot, ".log");
 }
 
-/* The path of an xl log on descriptor 1 of a process, or false. */
-static bool stdout_is_xl_log(int pid, char *path, size_t cap)
+/*
+ * A process that ends while we look at it is none.  Whatever else goes wrong is
+ * told: a monitor that was not found is not held, and ends with the suspend.
+ */
+static int or_gone(void)
+{
+    return errno == ENOENT || errno == ESRCH ? 0 : -1;
+}
+
+/* 1 and the path of an xl log on descriptor 1 of a process; 0; -1. */
+static int stdout_is_xl_log(int pid, char *path, size_t cap)
 {
     char link[64];
     const char *base;
@@ -169,41 +180,54 @@ static bool stdout_is_xl_log(int pid, char *path, size_t cap)
 
     snprintf(link, sizeof(link), "/proc/%d/fd/1", pid);
     n = readlink(link, path, cap - 1);
-    if (n <= 0) return false;
+    if (n < 0) return or_gone();
     path[n] = 0;
     base = strrchr(path, '/');
     return base && !strncmp(base, "/xl-", 4) && is_log_name(base);
 }
 
-static bool comm_is_xl(int pid)
+static int comm_is_xl(int pid)
 {
     char path[64], comm[64];
 
     snprintf(path, sizeof(path), "/proc/%d/comm", pid);
-    return read_small(path, comm, sizeof(comm)) > 0 && !strcmp(comm, "xl\n");
+    if (read_small(path, comm, sizeof(comm)) < 0) return or_gone();
+    return !strcmp(comm, "xl\n");
 }
 
-/* Calls visit for every process that could be a monitor; stops when it says
- * so and returns that pid. */
-static int each_monitor(bool (*visit)(int pid, const char *log, void *arg),
-                        void *arg)
+typedef int visit_fn(int pid, const char *log, void *arg);
+
+static int look_at_process(int pid, visit_fn *visit, void *arg)
+{
+    char path[PATH_MAX];
+    int is = comm_is_xl(pid);
+
+    if (is > 0) is = stdout_is_xl_log(pid, path, sizeof(path));
+    return is > 0 ? visit(pid, path, arg) : is;
+}
+
+/* Calls visit for every process that could be a monitor, until it says 1: then
+ * *found is that pid. Its -1, with errno, is an error. */
+static int each_monitor(struct snap_ctx *sc, visit_fn *visit, void *arg,
+                        int *found)
 {
     DIR *proc = opendir("/proc");
     struct dirent *e;
-    int found = 0;
+    int is = 0, err;
 
-    if (!proc) return 0;
-    while (!found && (e = readdir(proc))) {
-        char path[PATH_MAX];
+    *found = 0;
+    while (proc && !is && (errno = 0, e = readdir(proc))) {
         int pid = atoi(e->d_name);
 
         if (pid <= 0 || pid == getpid()) continue;
-        if (!comm_is_xl(pid) || !stdout_is_xl_log(pid, path, sizeof(path)))
-            continue;
-        if (visit(pid, path, arg)) found = pid;
+        is = look_at_process(pid, visit, arg);
+        if (is > 0) *found = pid;
     }
-    closedir(proc);
-    return found;
+    err = errno;
+    if (proc) closedir(proc);
+    if (proc && is >= 0 && (*found || !err)) return 0;
+    return snap_fail_errno(sc, err, "cannot look for xl's monitor of the "
+                           "domain in /proc");
 }
 
 struct by_domid {
@@ -211,61 +235,63 @@ struct by_domid {
     char *log;
 };
 
-static bool waits_for_domid(int pid, const char *log, void *arg)
+static int waits_for_domid(int pid, const char *log, void *arg)
 {
     struct by_domid *want = arg;
+    AUTO_FREE char *tail = NULL;
     size_t len = 0;
-    AUTO_FREE char *tail = log_tail(log, &len);
     long of_pid = -1;
+    int is = log_tail(log, &tail, &len);
 
-    if (!tail) return false;
+    if (is <= 0) return is;
     if (snap_monitor_log_domid(tail, len, &of_pid) != (long)want->domid
         || of_pid != pid)
-        return false;
+        return 0;
     want->log = snap_strdup(log);
-    return true;
+    return 1;
 }
 
 int snap_monitor_find(struct snap_ctx *sc, uint32_t domid,
                       struct snap_monitor *out)
 {
     struct by_domid want = { .domid = domid };
+    int rc;
 
-    (void)sc;
     memset(out, 0, sizeof(*out));
-    out->pid = each_monitor(waits_for_domid, &want);
+    rc = each_monitor(sc, waits_for_domid, &want, &out->pid);
     out->log = want.log;
     if (out->pid) {
         out->start_time = snap_process_start_time(out->pid, NULL);
         if (!out->start_time) snap_monitor_dispose(out);
     }
-    return 0;
+    return rc;
 }
 
 /* A log whose last words are about ending or restarting the domain. */
-static bool stands_between(int pid, const char *log, void *arg)
+static int stands_between(int pid, const char *log, void *arg)
 {
     const char *want_log = arg;
-    size_t len = 0;
     AUTO_FREE char *tail = NULL;
+    size_t len = 0;
     const char *wait, *done;
     const char *base = strrchr(log, '/');
+    int is;
 
     (void)pid;
-    if (!base || strcmp(base + 1, want_log)) return false;
-    tail = log_tail(log, &len);
-    if (!tail) return false;
+    if (!base || strcmp(base + 1, want_log)) return 0;
+    is = log_tail(log, &tail, &len);
+    if (is <= 0) return is;
     wait = find_last(tail, len, "Waiting for domain ");
     done = find_last(tail, len, "Done. Rebooting now");
     return done && (!wait || done > wait);
 }
 
-int snap_monitor_between(struct snap_ctx *sc, const char *domain_name)
+int snap_monitor_between(struct snap_ctx *sc, const char *domain_name,
+                         int *pid)
 {
     AUTO_FREE char *log = snap_printf("xl-%s.log", domain_name);
 
-    (void)sc;
-    return each_monitor(stands_between, log);
+    return each_monitor(sc, stands_between, log, pid);
 }
 
 /* ---- holding ----------------------------------------------------- */

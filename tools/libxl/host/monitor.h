@@ -22,12 +22,14 @@ void snap_monitor_dispose(struct snap_monitor *m);
 /* Which domid a monitor's log says it waits for; -1: not waiting. Pure. */
 long snap_monitor_log_domid(const char *tail, size_t len, long *pid);
 
-/* Find the monitor of a domain. 0 with pid 0 when there is none. */
+/* Find the monitor of a domain. 0 with pid 0 when there is none; ERROR_FAIL
+ * when that cannot be told. */
 int snap_monitor_find(struct snap_ctx *sc, uint32_t domid,
                       struct snap_monitor *out);
 /* Does a monitor of a domain of this name stand between a destroy and a
- * create (its log's last line is not a wait)? Its pid, or 0. */
-int snap_monitor_between(struct snap_ctx *sc, const char *domain_name);
+ * create (its log's last line is not a wait)? *pid is its, or 0. */
+int snap_monitor_between(struct snap_ctx *sc, const char *domain_name,
+                         int *pid);
 
 /* Stop it, when it sleeps and owns no lock; else waits up to timeout_ms. */
 int snap_monitor_hold(struct snap_ctx *sc, const struct snap_monitor *m,

@@ -445,7 +445,7 @@ static int wait_ms(struct child *c)
 {
     int ms = snap_left_ms(c->deadline_ms);
 
-    if (c->opts->poll && ms > POLL_CALLBACK_MS) ms = POLL_CALLBACK_MS;
+    if (c->opts->go_on && ms > POLL_CALLBACK_MS) ms = POLL_CALLBACK_MS;
     if (c->pidfd < 0 && !c->exited) {
         if (ms > c->step_ms) ms = c->step_ms;
         c->step_ms = c->step_ms >= MAX_STEP_MS / 2 ? MAX_STEP_MS
@@ -471,9 +471,9 @@ static int check_limits(struct child *c)
 {
     int64_t now = snap_now_ms();
 
-    if (c->opts->poll && now - c->last_poll_ms >= POLL_CALLBACK_MS) {
+    if (c->opts->go_on && now - c->last_poll_ms >= POLL_CALLBACK_MS) {
         c->last_poll_ms = now;
-        if (!c->opts->poll(c->opts->poll_arg))
+        if (!c->opts->go_on(c->opts->go_on_arg))
             return snap_fail(c->sc, ERROR_ABORTED, "'%s' was stopped",
                              c->name);
     }

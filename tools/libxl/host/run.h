@@ -21,8 +21,8 @@ struct snap_run_opts {
     size_t max_output;          /* bytes of stdout kept; more is a failure */
     const int *keep_fds;        /* descriptors to keep open (same numbers), */
     size_t nkeep_fds;           /* with FD_CLOEXEC cleared in the child */
-    bool (*poll)(void *arg);    /* called about every 100 ms; false: kill */
-    void *poll_arg;
+    bool (*go_on)(void *arg);   /* called about every 100 ms; false: kill */
+    void *go_on_arg;
     /* setsid; for programs that leave a daemon behind: once the child itself
      * has exited, what the pipes hold is taken and nobody waited for. Without
      * it, others in its group get 1 s to finish talking, and are killed. */
@@ -38,9 +38,9 @@ struct snap_run_result {
 void snap_run_result_dispose(struct snap_run_result *r);
 
 /* Run to the end. 0 when the program ran and was waited for, whatever its
- * status; ERROR_TIMEDOUT, ERROR_ABORTED (poll said so), ERROR_INVAL (bad
+ * status; ERROR_TIMEDOUT, ERROR_ABORTED (go_on said so), ERROR_INVAL (bad
  * opts), ERROR_FAIL (not started, too much output, status lost): *out is then
- * empty. sc->cancelled is not looked at: poll may. */
+ * empty. sc->cancelled is not looked at: go_on may. */
 int snap_run(struct snap_ctx *sc, const char *const *argv,
              const struct snap_run_opts *opts, struct snap_run_result *out);
 

@@ -149,8 +149,8 @@ static long read_number(struct snap_xen *x, const char *dir, const char *key)
     return *end ? -1 : v;
 }
 
-void snap_xen_dir(struct snap_xen *x, struct snap_strings *out,
-                  const char *fmt, ...)
+int snap_xen_dir(struct snap_xen *x, struct snap_strings *out,
+                 const char *fmt, ...)
 {
     AUTO_FREE char *path = NULL;
     unsigned int n, i;
@@ -161,10 +161,15 @@ void snap_xen_dir(struct snap_xen *x, struct snap_strings *out,
     path = snap_vprintf(fmt, ap);
     va_end(ap);
     names = xs_directory(x->xs, XBT_NULL, path, &n);
-    if (!names) return;
+    if (!names) {
+        if (errno == ENOENT) return 0;
+        return snap_fail_errno(x->sc, errno, "xenstore: cannot list '%s'",
+                               path);
+    }
     for (i = 0; i < n; i++)
         snap_strings_add(out, names[i]);
     free(names);
+    return 0;
 }
 
 /* ---- domains ----------------------------------------------------- */
@@ -198,7 +203,9 @@ int snap_xen_domain(struct snap_xen *x, uint32_t domid,
     rc = libxl_domain_info(x->ctx, &info, domid);
     if (rc) {
         libxl_dominfo_dispose(&info);
-        return ERROR_DOMAIN_NOTFOUND;
+        if (rc == ERROR_DOMAIN_NOTFOUND) return rc;
+        return snap_fail(x->sc, rc, "libxl cannot look at domain %u (%d)",
+                         domid, rc);
     }
     snprintf(uuid, sizeof(uuid), LIBXL_UUID_FMT,
              LIBXL_UUID_BYTES(info.uuid));
@@ -238,7 +245,9 @@ static int find_uuid(struct snap_xen *x, const libxl_uuid *uuid,
     int n, i, rc = ERROR_DOMAIN_NOTFOUND;
     libxl_dominfo *list = libxl_list_domain(x->ctx, &n);
 
-    if (!list) return ERROR_FAIL;
+    if (!list)
+        return snap_fail(x->sc, ERROR_FAIL, "libxl does not tell which "
+                         "domains there are");
     for (i = 0; i < n && rc; i++) {
         if (memcmp(libxl_uuid_bytearray_const(&list[i].uuid),
                    libxl_uuid_bytearray_const(uuid), 16))
@@ -250,15 +259,28 @@ static int find_uuid(struct snap_xen *x, const libxl_uuid *uuid,
     return rc;
 }
 
+int snap_xen_by_name(struct snap_xen *x, const char *name, uint32_t *domid)
+{
+    int rc = libxl_name_to_domid(x->ctx, name, domid);
+
+    /* So libxl says that there is none. */
+    if (rc == ERROR_INVAL) return ERROR_DOMAIN_NOTFOUND;
+    if (rc)
+        return snap_fail(x->sc, rc, "libxl cannot look for domain '%s' (%d)",
+                         name, rc);
+    return 0;
+}
+
 int snap_xen_find(struct snap_xen *x, const char *text, uint32_t *domid)
 {
     libxl_uuid uuid;
     char *end;
     unsigned long n;
+    int rc;
 
     /* As in xl: a name wins over a number. */
-    if (!libxl_name_to_domid(x->ctx, text, domid))
-        return 0;
+    rc = snap_xen_by_name(x, text, domid);
+    if (rc != ERROR_DOMAIN_NOTFOUND) return rc;
     if (!libxl_uuid_from_string(&uuid, text))
         return find_uuid(x, &uuid, domid);
     if (*text < '0' || *text > '9')
@@ -268,8 +290,11 @@ int snap_xen_find(struct snap_xen *x, const char *text, uint32_t *domid)
     if (errno || *end || n > 0x7fefu)
         return ERROR_DOMAIN_NOTFOUND;
     *domid = n;
-    return libxl_domain_info(x->ctx, NULL, *domid)
-           ? ERROR_DOMAIN_NOTFOUND : 0;
+    rc = libxl_domain_info(x->ctx, NULL, *domid);
+    if (rc && rc != ERROR_DOMAIN_NOTFOUND)
+        return snap_fail(x->sc, rc, "libxl cannot look at domain %u (%d)",
+                         *domid, rc);
+    return rc;
 }
 
 /* ---- disks as xenstore has them ---------------------------------- */
@@ -346,15 +371,16 @@ int snap_xen_vbds(struct snap_xen *x, uint32_t domid, struct snap_vbds *out)
 {
     struct snap_strings devs = { 0 };
     size_t i;
+    int rc;
 
     memset(out, 0, sizeof(*out));
-    snap_xen_dir(x, &devs, "/libxl/%u/device/vbd", domid);
+    rc = snap_xen_dir(x, &devs, "/libxl/%u/device/vbd", domid);
     if (devs.len)
         out->data = snap_zalloc(devs.len * sizeof(*out->data));
     for (i = 0; i < devs.len; i++)
         read_vbd(x, domid, devs.data[i], &out->data[out->len++]);
     snap_strings_dispose(&devs);
-    return 0;
+    return rc;
 }
 
 void snap_claims_dispose(struct snap_claims *c)
@@ -370,14 +396,14 @@ void snap_claims_dispose(struct snap_claims *c)
     memset(c, 0, sizeof(*c));
 }
 
-static void claim_domain(struct snap_xen *x, const char *id,
-                         struct snap_claims *out)
+static int claim_domain(struct snap_xen *x, const char *id,
+                        struct snap_claims *out)
 {
     struct snap_vbds vbds;
     uint32_t domid = strtoul(id, NULL, 10);
     size_t i;
+    int rc = snap_xen_vbds(x, domid, &vbds);
 
-    snap_xen_vbds(x, domid, &vbds);
     out->data = snap_realloc(out->data, (out->len + vbds.len + 1)
                                         * sizeof(*out->data));
     for (i = 0; i < vbds.len; i++) {
@@ -394,20 +420,22 @@ static void claim_domain(struct snap_xen *x, const char *id,
         c->qcow2 = !strncmp(vbds.data[i].params, "qcow2:", 6);
     }
     snap_vbds_dispose(&vbds);
+    return rc;
 }
 
 int snap_xen_claims(struct snap_xen *x, struct snap_claims *out)
 {
     struct snap_strings doms = { 0 };
     size_t i;
+    int rc;
 
     memset(out, 0, sizeof(*out));
-    snap_xen_dir(x, &doms, "/libxl");
-    for (i = 0; i < doms.len; i++)
+    rc = snap_xen_dir(x, &doms, "/libxl");
+    for (i = 0; !rc && i < doms.len; i++)
         if (doms.data[i][0] >= '0' && doms.data[i][0] <= '9')
-            claim_domain(x, doms.data[i], out);
+            rc = claim_domain(x, doms.data[i], out);
     snap_strings_dispose(&doms);
-    return 0;
+    return rc;
 }
 
 /* One try inside a transaction: 0, 1 again, negative. */

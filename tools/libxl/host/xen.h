@@ -38,20 +38,22 @@ struct snap_dominfo {
     const char *type;       /* "pv", "pvh", "hvm" */
 };
 void snap_dominfo_dispose(struct snap_dominfo *i);
-/* ERROR_DOMAIN_NOTFOUND without a message when there is none. */
+/* ERROR_DOMAIN_NOTFOUND without a message when there is none; any other error,
+ * with one, when that is not known. */
 int snap_xen_domain(struct snap_xen *x, uint32_t domid,
                     struct snap_dominfo *out);
 /* Does it stand suspended? By one hypercall, for asking often. */
 bool snap_xen_is_suspended(struct snap_xen *x, uint32_t domid);
-/* name, number or uuid. ERROR_DOMAIN_NOTFOUND without a message. */
+/* By name alone, and by name, number or uuid; errors as above. */
+int snap_xen_by_name(struct snap_xen *x, const char *name, uint32_t *domid);
 int snap_xen_find(struct snap_xen *x, const char *text, uint32_t *domid);
 
 /* xenstore; NULL when it is not there. malloc'd. */
 char *snap_xen_read(struct snap_xen *x, const char *fmt, ...)
     SNAP_PRINTF(2, 3);
 /* Names in a directory; empty when it is not there. */
-void snap_xen_dir(struct snap_xen *x, struct snap_strings *out,
-                  const char *fmt, ...) SNAP_PRINTF(3, 4);
+int snap_xen_dir(struct snap_xen *x, struct snap_strings *out,
+                 const char *fmt, ...) SNAP_PRINTF(3, 4);
 
 /* A vbd as the toolstack has it in xenstore and as libxl reports it. */
 struct snap_vbd {

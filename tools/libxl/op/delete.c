@@ -6,8 +6,6 @@
  */
 #include <string.h>
 
-#include <libxl_utils.h>
-
 #include "host/dependents.h"
 #include "host/inuse.h"
 #include "op/op.h"
@@ -46,20 +44,23 @@ static int refuse_dependents(struct delete *d,
                              const struct snap_fs_id *id)
 {
     AUTO_FREE char *beside = NULL;
-    size_t i, k;
+    bool depends;
+    size_t i;
+    int rc;
 
     for (i = 0; i < d->p->nothers; i++) {
         const struct snap_manifest *m = &d->p->others[i].manifest;
 
-        for (k = 0; k < m->ndisks; k++)
-            if (m->disks[k].type == SNAP_DISK_EXTERNAL
-                && snap_fs_leads_to(m->disks[k].image, id))
-                return snap_fail(d->sc, ERROR_INVAL, "disk '%s': snapshot "
-                                 "'%s' depends on '%s', so nothing in that "
-                                 "image may change; delete that one first",
-                                 md->vdev, m->name, id->real);
+        rc = snap_op_stands_on(d->sc, m, id, &depends);
+        if (rc) return rc;
+        if (depends)
+            return snap_fail(d->sc, ERROR_INVAL, "disk '%s': snapshot '%s' "
+                             "depends on '%s', so nothing in that image may "
+                             "change; delete that one first", md->vdev,
+                             m->name, id->real);
     }
-    beside = snap_dependents_beside(d->sc, id);
+    rc = snap_dependents_beside(d->sc, id, &beside);
+    if (rc) return rc;
     if (beside)
         return snap_fail(d->sc, ERROR_INVAL, "disk '%s': '%s' is an overlay "
                          "on '%s', so nothing in that image may change",
@@ -168,6 +169,9 @@ static int plan_disk(struct delete *d, const struct snap_manifest_disk *md)
     int rc;
 
     if (access(md->image, F_OK)) {
+        if (errno != ENOENT && errno != ENOTDIR)
+            return snap_fail_errno(d->sc, errno, "disk '%s': cannot look at "
+                                   "'%s'", md->vdev, md->image);
         snap_strings_take(&d->plan.notes, snap_printf(
             "%s: '%s' is gone, so is its tag", md->vdev, md->image));
         return 0;
@@ -209,19 +213,22 @@ static int act(struct delete *d, libxl_snapshot_result *result)
         .sc = d->sc, .xen = d->h.xen, .journal = &d->h.journal, .memory_fd = -1,
         .worker = d->worker, .notes = &result->notes,
     };
-    const char *retry = d->p->retry_command;
-    int rc, outcome;
+    AUTO_FREE char *quoted = snap_op_quote(d->p->domain_name);
+    int rc, outcome = LIBXL_SNAPSHOT_REFUSED;
 
     d->worker = NULL;
     rc = snap_op_journal_head(d->sc, &d->h.journal, "delete",
-                              d->p->domain_name, NULL, -1, NULL, retry);
-    outcome = LIBXL_SNAPSHOT_REFUSED;
-    if (!rc) rc = snap_act_run(&a, &d->plan, &outcome);
-    /* Deleting again goes on where this one stopped. */
-    if (rc) snap_journal_close(d->sc, &d->h.journal);
+                              d->p->domain_name, NULL, -1,
+                              &d->p->set->manifest, d->p->retry_command);
+    if (rc)
+        snap_journal_close(d->sc, &d->h.journal);
+    else
+        rc = snap_act_run(&a, &d->plan, &outcome);
     snap_worker_stop(a.worker);
     snap_qmp_close(a.qmp);
-    return snap_op_finish(d->sc, rc, outcome, "%s", retry);
+    /* Its manifest may be gone: only the journal knows what is left to do. */
+    return snap_op_finish(d->sc, rc, outcome, "xl snapshot-recover %s",
+                          quoted);
 }
 
 static int delete(struct delete *d, libxl_snapshot_result *result)
@@ -239,8 +246,11 @@ static int delete(struct delete *d, libxl_snapshot_result *result)
         rc = snap_op_lock_images(d->sc, &d->p->set->manifest,
                                  d->p->lock_timeout_ms, &d->h.locks);
     if (!rc) rc = snap_worker_start(d->sc, -1, &d->worker);
-    if (!rc && !libxl_name_to_domid(d->h.xen->ctx, d->p->domain_name, &domid))
+    if (!rc) rc = snap_xen_by_name(d->h.xen, d->p->domain_name, &domid);
+    if (!rc)
         rc = snap_facts_read(d->sc, d->h.xen, d->worker, domid, &d->now, NULL);
+    else if (rc == ERROR_DOMAIN_NOTFOUND)
+        rc = 0;
     if (!rc) rc = make_plan(d);
     if (rc) return rc;
     for (i = 0; i < d->plan.notes.len; i++)

@@ -47,6 +47,9 @@ int snap_op_finish(struct snap_ctx *sc, int rc, int outcome,
 /* The locks of the images that a manifest names, each for us alone. */
 int snap_op_lock_images(struct snap_ctx *sc, const struct snap_manifest *m,
                         int timeout_ms, struct snap_image_locks *locks);
+/* Is the image a base of an external snapshot that this manifest has? */
+int snap_op_stands_on(struct snap_ctx *sc, const struct snap_manifest *m,
+                      const struct snap_fs_id *id, bool *answer);
 /* Remove the overlays and copies that the first n steps of a revert made and
  * no domain was built on; the next revert makes its own. Each is tried, the
  * first failure returned. */

@@ -18,6 +18,7 @@ static void add_operation(const char *domain, libxl_snapshot_operation **list,
 void libxl_snapshot_operations(const char *domain_name,
                                libxl_snapshot_operation **list, size_t *n)
 {
+    struct snap_ctx quiet = SNAP_CTX_INIT;
     struct snap_strings names = { 0 };
     size_t i;
 
@@ -26,10 +27,11 @@ void libxl_snapshot_operations(const char *domain_name,
     if (domain_name)
         snap_strings_add(&names, domain_name);
     else
-        snap_journal_list(&names);
+        snap_journal_list(&quiet, &names);
     for (i = 0; i < names.len; i++)
         add_operation(names.data[i], list, n);
     snap_strings_dispose(&names);
+    snap_ctx_dispose(&quiet);
 }
 
 void libxl_snapshot_operations_free(libxl_snapshot_operation *list, size_t n)

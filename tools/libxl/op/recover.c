@@ -11,8 +11,6 @@
 #include <sys/stat.h>
 #include <time.h>
 
-#include <libxl_utils.h>
-
 #include "op/interrupted.h"
 #include "op/op.h"
 
@@ -99,16 +97,18 @@ static int forwards(struct snap_act *a, const struct snap_interrupted *run)
     return rc;
 }
 
-static bool domain_is_there(struct recover *r)
+static int domain_is_there(struct recover *r, bool *there)
 {
     struct snap_dominfo dom;
-    bool there;
+    int rc;
 
-    if (r->run.domid < 0 || snap_xen_domain(r->xen, r->run.domid, &dom))
-        return false;
-    there = !r->run.uuid || !strcmp(dom.uuid, r->run.uuid);
+    *there = false;
+    if (r->run.domid < 0) return 0;
+    rc = snap_xen_domain(r->xen, r->run.domid, &dom);
+    if (rc) return rc == ERROR_DOMAIN_NOTFOUND ? 0 : rc;
+    *there = !r->run.uuid || !strcmp(dom.uuid, r->run.uuid);
     snap_dominfo_dispose(&dom);
-    return there;
+    return 0;
 }
 
 /* The tag that the dead run made, if the image is free; overlays stay: the
@@ -169,25 +169,28 @@ static int recover_create(struct recover *r, libxl_snapshot_result *result)
         .sc = r->sc, .xen = r->xen, .manifest = &run->manifest,
         .memory_fd = -1, .notes = &result->notes,
     };
+    bool there;
     int rc;
 
-    if (run->committed && !forwards(&a, run)) {
-        snap_strings_take(&result->notes, snap_printf(
-            "the snapshot '%s' of domain '%s' was finished",
-            run->manifest.name, run->name));
-        rc = 0;
-        goto out;
-    }
     if (run->committed) {
+        rc = forwards(&a, run);
+        if (!rc)
+            snap_strings_take(&result->notes, snap_printf(
+                "the snapshot '%s' of domain '%s' was finished",
+                run->manifest.name, run->name));
+        /* A disk that is full or a read that failed may be better next time:
+         * nothing is thrown away for that. */
+        if (rc != ERROR_INVAL && rc != ERROR_NOTFOUND) goto out;
         /* Its memory did not reach the disk, say: then there is none. */
         snap_strings_take(&result->notes, snap_printf(
             "the snapshot '%s' cannot be finished: %s", run->manifest.name,
             r->sc->message ? r->sc->message : "?"));
         snap_clear(r->sc);
     }
-    if (!domain_is_there(r)) {
+    rc = domain_is_there(r, &there);
+    if (!rc && !there) {
         rc = undo_without_domain(&a, r, result);
-    } else {
+    } else if (!rc) {
         rc = snap_act_undo(&a, &run->plan,
                            run->committed ? run->plan.len : run->begun);
         if (!rc)
@@ -202,17 +205,40 @@ out:
 }
 
 /* The destroy was intended, but the domain and its QEMU are both there. */
-static bool destroy_never_began(struct recover *r)
+static bool destroy_never_began(struct recover *r, bool there)
 {
     const struct snap_interrupted *run = &r->run;
     const struct snap_step *s = snap_interrupted_begun(run, STEP_DESTROY);
     uint64_t start;
 
-    if (!s || run->done > run->plan.commit || !domain_is_there(r))
-        return false;
+    if (!s || run->done > run->plan.commit || !there) return false;
     start = snap_step_get_u64(s, "qemu-start");
     return !start || snap_process_start_time(snap_step_get_u64(s, "qemu-pid"),
                                              NULL) == start;
+}
+
+/* The domain is there, on its images; what is left is for later. */
+static bool is_built(const struct snap_interrupted *run)
+{
+    size_t i;
+
+    for (i = 0; i < run->done; i++)
+        if (run->plan.steps[i].kind == STEP_BUILD) return true;
+    return false;
+}
+
+/* The next revert makes new images of its own; but a build that was begun may
+ * have come to a domain that has these. */
+static int drop_unused(struct recover *r)
+{
+    uint32_t domid;
+    int rc = ERROR_DOMAIN_NOTFOUND;
+
+    if (snap_interrupted_begun(&r->run, STEP_BUILD))
+        rc = snap_xen_by_name(r->xen, r->run.name, &domid);
+    if (rc == ERROR_DOMAIN_NOTFOUND)
+        rc = snap_op_drop_new_images(r->sc, &r->run.plan, r->run.begun);
+    return rc;
 }
 
 static int recover_revert(struct recover *r, libxl_snapshot_result *result)
@@ -222,9 +248,17 @@ static int recover_revert(struct recover *r, libxl_snapshot_result *result)
         .sc = r->sc, .xen = r->xen, .memory_fd = -1,
         .notes = &result->notes,
     };
-    int rc = 0;
+    bool there;
+    int rc = domain_is_there(r, &there);
 
-    if (run->begun <= run->plan.commit || destroy_never_began(r)) {
+    if (rc) return rc;
+    if (is_built(run)) {
+        rc = forwards(&a, run);
+        if (!rc)
+            snap_strings_take(&result->notes, snap_printf(
+                "the revert of domain '%s' was finished", run->name));
+    } else if (run->begun <= run->plan.commit
+               || destroy_never_began(r, there)) {
         rc = snap_act_undo(&a, &run->plan, run->begun);
         /* It was the way back of one that had. */
         r->unfinished = run->goes_back;
@@ -241,8 +275,7 @@ static int recover_revert(struct recover *r, libxl_snapshot_result *result)
 
         /* It would make a second domain. */
         if (end) rc = snap_step_monitor_end.apply(&a, end);
-        if (!rc && !snap_interrupted_begun(run, STEP_BUILD))
-            rc = snap_op_drop_new_images(r->sc, &run->plan, run->begun);
+        if (!rc) rc = drop_unused(r);
         /* Recovery never starts a domain: it says how. */
         r->unfinished = true;
         snap_strings_take(&result->notes, snap_printf(
@@ -250,6 +283,23 @@ static int recover_revert(struct recover *r, libxl_snapshot_result *result)
             "was destroyed; finish it with: %s", run->name,
             run->retry ? run->retry : "xl snapshot-revert"));
     }
+    snap_worker_stop(a.worker);
+    return rc;
+}
+
+/* Begun is as good as done: it is finished. */
+static int recover_delete(struct recover *r, libxl_snapshot_result *result)
+{
+    struct snap_act a = {
+        .sc = r->sc, .xen = r->xen, .memory_fd = -1, .notes = &result->notes,
+    };
+    int rc = r->run.begun ? forwards(&a, &r->run) : 0;
+
+    if (!rc)
+        snap_strings_take(&result->notes, snap_printf(
+            "deleting a snapshot of domain '%s' was %s", r->run.name,
+            r->run.begun ? "finished" : "not begun"));
+    snap_qmp_close(a.qmp);
     snap_worker_stop(a.worker);
     return rc;
 }
@@ -290,13 +340,8 @@ static int recover_open(struct recover *r, bool dry_run, int lock_timeout_ms,
         rc = recover_create(r, result);
     else if (!strcmp(run->what, "revert"))
         rc = recover_revert(r, result);
-    else {
-        r->unfinished = true;
-        snap_strings_take(&result->notes, snap_printf(
-            "an interrupted %s of domain '%s': finish it with: %s",
-            run->what, run->name,
-            run->retry ? run->retry : "the same command"));
-    }
+    else
+        rc = recover_delete(r, result);
     return rc ? rc : snap_journal_close(r->sc, &r->journal);
 }
 
@@ -325,30 +370,29 @@ static int save_helper(void)
     return found;
 }
 
+/* A monitor that is stopped although no run of ours holds it goes on. */
+static void let_monitor_go(const struct snap_monitor *m,
+                           libxl_snapshot_result *result)
+{
+    char state = 0;
+
+    if (!m->pid || snap_process_start_time(m->pid, &state) != m->start_time
+        || state != 'T')
+        return;
+    snap_monitor_release(m);
+    snap_strings_take(&result->notes, snap_printf(
+        "xl's monitor (process %d) was stopped and goes on", m->pid));
+}
+
 /* No run of ours was interrupted, but the domain may stand all the same: an
  * `xl save` was killed, say. */
-static int recover_without_journal(struct recover *r, const char *name,
-                                   bool dry_run,
-                                   libxl_snapshot_result *result)
+static int resume_stray(struct recover *r, const char *name, uint32_t domid,
+                        bool dry_run, libxl_snapshot_result *result)
 {
-    struct snap_monitor m = { 0 };
-    struct snap_dominfo dom;
-    uint32_t domid;
-    bool resumed, stands;
-    int helper, rc = 0;
+    int helper = save_helper();
+    bool resumed;
+    int rc = 0;
 
-    stands = !libxl_name_to_domid(r->xen->ctx, name, &domid)
-             && !snap_xen_domain(r->xen, domid, &dom);
-    if (stands) {
-        stands = dom.suspended;
-        snap_dominfo_dispose(&dom);
-    }
-    if (!stands) {
-        snap_strings_take(&result->notes, snap_printf(
-            "domain '%s': nothing was interrupted", name));
-        return 0;
-    }
-    helper = save_helper();
     if (helper)
         return snap_fail(r->sc, ERROR_INVAL, "domain '%s' stands suspended, "
                          "and a save or a migration works now (process %d), "
@@ -357,13 +401,37 @@ static int recover_without_journal(struct recover *r, const char *name,
     if (!dry_run)
         rc = snap_rescue(r->sc, r->xen, domid, NULL, false, 0, &resumed);
     if (rc < 0) return rc;
-    if (!dry_run && !snap_monitor_find(r->sc, domid, &m))
-        snap_monitor_release(&m);
-    snap_monitor_dispose(&m);
     snap_strings_take(&result->notes, snap_printf(
         "domain '%s' stood suspended, by no run of ours, and %s resumed",
         name, dry_run ? "would be" : "was"));
     return 0;
+}
+
+static int recover_without_journal(struct recover *r, const char *name,
+                                   bool dry_run,
+                                   libxl_snapshot_result *result)
+{
+    struct snap_monitor m = { 0 };
+    struct snap_dominfo dom;
+    uint32_t domid;
+    bool stands = false;
+    int rc;
+
+    rc = snap_xen_by_name(r->xen, name, &domid);
+    if (!rc) rc = snap_xen_domain(r->xen, domid, &dom);
+    if (!rc) {
+        stands = dom.suspended;
+        snap_dominfo_dispose(&dom);
+        rc = snap_monitor_find(r->sc, domid, &m);
+    }
+    if (rc && rc != ERROR_DOMAIN_NOTFOUND) return rc;
+    rc = stands ? resume_stray(r, name, domid, dry_run, result) : 0;
+    if (!rc && !dry_run) let_monitor_go(&m, result);
+    snap_monitor_dispose(&m);
+    if (!rc && !result->notes.len)
+        snap_strings_take(&result->notes, snap_printf(
+            "domain '%s': nothing was interrupted", name));
+    return rc;
 }
 
 static int recover_one(struct snap_ctx *sc, struct snap_xen *x,
@@ -407,7 +475,8 @@ int libxl_snapshot_recover(libxl_snapshot_ctx *ctx, const char *domain_name,
     if (domain_name)
         snap_strings_add(&names, domain_name);
     else
-        snap_journal_list(&names);
+        rc = snap_journal_list(ctx, &names);
+    /* Those that were found are recovered, whatever else there is. */
     for (i = 0; i < names.len; i++) {
         int one = recover_one(ctx, x, names.data[i], dry_run,
                               lock_timeout_ms, result);
@@ -416,7 +485,7 @@ int libxl_snapshot_recover(libxl_snapshot_ctx *ctx, const char *domain_name,
     }
     snap_strings_dispose(&names);
     if (!dry_run) snap_lock_sweep();
-    rc = first;
+    if (!rc) rc = first;
     if (rc && ctx->hint) {
         ctx->outcome = LIBXL_SNAPSHOT_NOT_WHOLE;
         return rc;

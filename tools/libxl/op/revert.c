@@ -204,6 +204,8 @@ static int start_guardian(struct snap_revert *r, struct snap_act *a)
         .uuid = r->now.dom.uuid,
         .reverting = true,
         .worker_pgid = snap_worker_pgid(a->worker),
+        .qemu_pid = r->now.qemu_pid,
+        .qemu_start = r->now.qemu_start,
         .monitor = r->now.monitor,
         .lock_fd = r->h->journal.fd,
     }, &a->guardian);
@@ -254,6 +256,19 @@ static void unpause(struct snap_revert *r, int *outcome)
         *outcome = LIBXL_SNAPSHOT_UNDONE;
 }
 
+/* The next revert makes new images of its own; but a build that failed late
+ * may have left a domain that has ours. */
+static void drop_unused(struct snap_revert *r, const struct snap_act *a)
+{
+    struct snap_ctx quiet = SNAP_CTX_INIT;
+    uint32_t domid;
+
+    if (!a->building || snap_xen_by_name(r->h->xen, r->p->domain_name, &domid)
+                        == ERROR_DOMAIN_NOTFOUND)
+        snap_op_drop_new_images(&quiet, &r->plan, r->plan.len);
+    snap_ctx_dispose(&quiet);
+}
+
 int snap_revert_act(struct snap_revert *r, libxl_snapshot_result *result)
 {
     struct snap_act a = {
@@ -291,8 +306,10 @@ int snap_revert_act(struct snap_revert *r, libxl_snapshot_result *result)
     if (!rc) fill_result(r, result);
     /* Past the commit a revert is finished by doing it again: what was begun
      * is in the plan of the next one, so the journal need not stay; but who
-     * keeps the present goes back now. */
-    if (outcome == LIBXL_SNAPSHOT_NOT_WHOLE && a.past_commit) {
+     * keeps the present goes back now. Once the domain is built, recover does
+     * the little that is left: it runs, and is not to be reverted again. */
+    if (outcome == LIBXL_SNAPSHOT_NOT_WHOLE && a.past_commit && !a.built) {
+        drop_unused(r, &a);
         if (!r->p->keep || !r->lost)
             snap_journal_close(r->sc, &r->h->journal);
         return snap_op_finish(r->sc, rc, outcome, "%s",

@@ -57,8 +57,8 @@ int snap_revert_merge_config(struct snap_revert *r);
 const struct snap_domconfig_disk *
 snap_revert_config_disk(const struct snap_revert *r, const char *vdev);
 /* In revert_images.c: */
-void snap_revert_find_frozen(struct snap_revert *r,
-                             struct snap_revert_disk *d);
+int snap_revert_find_frozen(struct snap_revert *r,
+                            struct snap_revert_disk *d);
 int snap_revert_find_users(struct snap_revert *r);
 void snap_revert_judge(struct snap_revert *r);
 

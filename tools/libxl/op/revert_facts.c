@@ -7,8 +7,6 @@
 #include <errno.h>
 #include <string.h>
 
-#include <libxl_utils.h>
-
 #include "host/run.h"
 #include "op/revert.h"
 
@@ -68,11 +66,13 @@ static int read_now(struct snap_revert *r)
 
     rc = snap_xen_host(r->h->xen, &r->host);
     if (rc) return rc;
-    if (!libxl_name_to_domid(r->h->xen->ctx, r->p->domain_name, &domid)) {
+    rc = snap_xen_by_name(r->h->xen, r->p->domain_name, &domid);
+    if (!rc) {
         rc = snap_facts_read(r->sc, r->h->xen, r->worker, domid, &r->now, NULL);
-    } else {
-        r->f.between_pid = snap_monitor_between(r->sc, r->p->domain_name);
-        rc = snap_xen_host(r->h->xen, &r->now.host);
+    } else if (rc == ERROR_DOMAIN_NOTFOUND) {
+        rc = snap_monitor_between(r->sc, r->p->domain_name,
+                                  &r->f.between_pid);
+        if (!rc) rc = snap_xen_host(r->h->xen, &r->now.host);
     }
     if (!rc) read_chains_without_qemu(r);
     r->f.now = &r->now;
@@ -114,16 +114,17 @@ static char *why_unwritable(const char *path)
     return NULL;
 }
 
-static void find_state(struct snap_revert *r, struct snap_revert_disk *d)
+static int find_state(struct snap_revert *r, struct snap_revert_disk *d)
 {
     size_t i;
+    int rc = snap_revert_find_frozen(r, d);
 
-    snap_revert_find_frozen(r, d);
     d->unwritable = why_unwritable(d->id.real);
     for (i = 0; i < r->now.ndisks; i++)
         if (r->now.disks[i].have_id && r->now.disks[i].readwrite
             && snap_fs_same(&r->now.disks[i].id, &d->id))
             d->active = true;
+    return rc;
 }
 
 /* What a disk that is not in the set is on, from now on: where the running
@@ -162,7 +163,8 @@ static int read_rest(struct snap_revert *r)
         rc = snap_fs_identify(r->sc, c->path, &d->id);
         if (rc) return snap_within(r->sc, rc, "disk '%s'", d->m->vdev);
         r->f.nrest++;
-        find_state(r, d);
+        rc = find_state(r, d);
+        if (rc) return rc;
     }
     return rc;
 }
@@ -175,8 +177,8 @@ static int read_disk(struct snap_revert *r, size_t i)
     d->m = &r->set.disks[i];
     rc = snap_fs_identify(r->sc, d->m->image, &d->id);
     if (!rc) rc = read_chain(r, d);
+    if (!rc) rc = find_state(r, d);
     if (rc) return snap_within(r->sc, rc, "disk '%s'", d->m->vdev);
-    find_state(r, d);
     if (d->m->type == SNAP_DISK_EXTERNAL || d->frozen_by)
         d->new_path = r->p->overlay_path(r->p->overlay_arg, d->m->vdev,
                                          d->id.real);

@@ -21,50 +21,59 @@ static void freeze(struct snap_revert_disk *d, char *why)
         d->frozen_by = why;
 }
 
-static void frozen_by_manifests(struct snap_revert *r,
-                                struct snap_revert_disk *d)
+static int frozen_by_manifests(struct snap_revert *r,
+                               struct snap_revert_disk *d)
 {
-    size_t i, k;
+    bool depends;
+    size_t i;
+    int rc = 0;
 
-    for (i = 0; i < r->p->nothers; i++) {
+    for (i = 0; !rc && i < r->p->nothers; i++) {
         const struct snap_manifest *m = &r->p->others[i].manifest;
 
-        for (k = 0; k < m->ndisks; k++)
-            if (m->disks[k].type == SNAP_DISK_EXTERNAL
-                && snap_fs_leads_to(m->disks[k].image, &d->id))
-                freeze(d, snap_printf("snapshot '%s' depends on '%s'",
-                                      m->name, d->id.real));
+        rc = snap_op_stands_on(r->sc, m, &d->id, &depends);
+        if (depends)
+            freeze(d, snap_printf("snapshot '%s' depends on '%s'", m->name,
+                                  d->id.real));
     }
+    return rc;
 }
 
 /* Below the top of the present chain? */
-static void frozen_by_chain(struct snap_revert *r, struct snap_revert_disk *d)
+static int frozen_by_chain(struct snap_revert *r, struct snap_revert_disk *d)
 {
     size_t i, k;
+    bool same;
+    int rc = 0;
 
     for (i = 0; i < r->now.ndisks; i++) {
         const struct snap_chain *c = &r->now.disks[i].chain;
 
-        for (k = 1; k < c->len; k++)
-            if (snap_fs_leads_to(c->data[k].path, &d->id))
+        for (k = 1; !rc && k < c->len; k++) {
+            rc = snap_fs_compare(r->sc, c->data[k].path, &d->id, &same);
+            if (same)
                 freeze(d, snap_printf("the present disk '%s' is an overlay "
                                       "on '%s'", r->now.disks[i].vdev,
                                       d->id.real));
+        }
     }
+    return rc;
 }
 
-void snap_revert_find_frozen(struct snap_revert *r, struct snap_revert_disk *d)
+int snap_revert_find_frozen(struct snap_revert *r, struct snap_revert_disk *d)
 {
     AUTO_FREE char *beside = NULL;
+    int rc;
 
-    if (d->m->type != SNAP_DISK_INTERNAL) return;
-    frozen_by_manifests(r, d);
-    frozen_by_chain(r, d);
-    if (d->frozen_by) return;
-    beside = snap_dependents_beside(r->sc, &d->id);
+    if (d->m->type != SNAP_DISK_INTERNAL) return 0;
+    rc = frozen_by_manifests(r, d);
+    if (!rc) rc = frozen_by_chain(r, d);
+    if (rc || d->frozen_by) return rc;
+    rc = snap_dependents_beside(r->sc, &d->id, &beside);
     if (beside)
         freeze(d, snap_printf("'%s' is an overlay on '%s'", beside,
                               d->id.real));
+    return rc;
 }
 
 static void append(char **list, const char *text)

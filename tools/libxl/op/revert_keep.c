@@ -87,9 +87,26 @@ static int keep(struct keeping *k, struct snap_guardian **guardian)
     return 0;
 }
 
-/* Overlays that the snapshot gave the domain, which never ran on them. What
- * the revert said of them goes, too. */
-static void drop_overlays(struct keeping *k)
+/* Overlays that the snapshot gave the domain, which never runs on them, go
+ * at the end of this revert. */
+static void drop_overlays(struct keeping *k, struct snap_revert *r)
+{
+    const struct snap_manifest *m = &k->kept.manifest;
+    size_t i;
+
+    for (i = 0; i < m->ndisks; i++) {
+        const struct snap_manifest_disk *d = &m->disks[i];
+        struct snap_step *s;
+
+        if (d->type != SNAP_DISK_EXTERNAL || !d->overlay) continue;
+        s = snap_plan_add(&r->plan, STEP_REMOVE_OVERLAY);
+        snap_step_arg(s, "path", d->overlay);
+        snap_step_arg(s, "base", d->image);
+    }
+}
+
+/* So what the revert said of them is not true any more. */
+static void do_not_list_overlays(struct keeping *k)
 {
     const struct snap_manifest *m = &k->kept.manifest;
     struct snap_strings left = k->result->left;
@@ -100,7 +117,6 @@ static void drop_overlays(struct keeping *k)
         const char *overlay = m->disks[i].overlay;
 
         if (m->disks[i].type != SNAP_DISK_EXTERNAL || !overlay) continue;
-        snap_fs_remove(k->sc, overlay);
         for (n = 0; n < left.len; n++) {
             size_t len = strlen(overlay);
 
@@ -135,7 +151,9 @@ static int go_back(struct keeping *k, int rc)
         .sc = k->sc, .p = &p, .h = k->h, .memory_fd = -1, .goes_back = true,
     };
     libxl_snapshot_result back = { 0 };
+    AUTO_FREE char *quoted = snap_op_quote(k->p->domain_name);
     char *why = k->sc->message;
+    bool built;
     int again;
 
     p.set = &k->set;
@@ -154,7 +172,9 @@ static int go_back(struct keeping *k, int rc)
     /* A signal has had its effect. */
     k->sc->cancelled = 0;
     again = snap_revert_look(&r, &back);
+    if (!again) drop_overlays(k, &r);
     if (!again) again = snap_revert_act(&r, &back);
+    built = r.built;
     snap_revert_dispose(&r);
     if (k->sc->message)
         snap_log(k->sc, SNAP_LOG_NOTE, "going back failed, too: %s",
@@ -162,17 +182,20 @@ static int go_back(struct keeping *k, int rc)
     free(k->sc->message);
     k->sc->message = why;
     k->sc->rc = rc;
-    if (again) {
+    if (again && !built) {
         /* The command that finishes it must not find a run of ours open. */
         snap_journal_close(k->sc, &k->h->journal);
     } else {
-        drop_overlays(k);
+        do_not_list_overlays(k);
         move_strings(&k->result->advice, &back.advice);
         snap_log(k->sc, SNAP_LOG_NOTE, "domain '%s' is back where it was, "
                  "which is snapshot '%s', too", p.domain_name,
                  k->create.name);
     }
     libxl_snapshot_result_dispose(&back);
+    if (again && built)
+        return snap_op_finish(k->sc, rc, LIBXL_SNAPSHOT_NOT_WHOLE,
+                              "xl snapshot-recover %s", quoted);
     return snap_op_finish(k->sc, rc, again ? LIBXL_SNAPSHOT_NOT_WHOLE
                                            : LIBXL_SNAPSHOT_UNDONE,
                           "%s", k->p->keep_command);
@@ -209,14 +232,14 @@ static int revert(struct keeping *k, struct snap_guardian *guardian)
     p.others = k->others;
     p.nothers++;
     rc = snap_revert_look(&r, k->result);
+    if (!rc) drop_overlays(k, &r);
     if (!rc) rc = snap_revert_act(&r, k->result);
     built = r.built;
     lost = r.lost;
     if (rc && r.guardian) let_go(k, &r);
-    if (lost) snap_op_drop_new_images(k->sc, &r.plan, r.plan.len);
     snap_revert_dispose(&r);
     if (lost) return go_back(k, rc);
-    if (built) drop_overlays(k);
+    if (built) do_not_list_overlays(k);
     if (built) return rc;
     advise_overlays(k);
     snap_log(k->sc, SNAP_LOG_NOTE, "the snapshot '%s' of domain '%s' is made "

@@ -6,6 +6,7 @@
  */
 #include "step/step.h"
 
+#include <errno.h>
 #include <string.h>
 
 #include "host/dependents.h"
@@ -123,15 +124,15 @@ static int config_apply(struct snap_act *a, const struct snap_step *s)
 }
 
 /* Is what stands at an overlay's path an overlay on that base? */
-static bool stands_on(const char *overlay, const char *base)
+static int stands_on(struct snap_act *a, const char *overlay,
+                     const char *base, bool *answer)
 {
     struct snap_strings layers = { 0 };
-    bool answer;
+    int rc = snap_dependents_layers(a->sc, overlay, &layers);
 
-    snap_dependents_layers(overlay, &layers);
-    answer = layers.len && snap_fs_same_file(layers.data[0], base);
+    *answer = layers.len && snap_fs_same_file(layers.data[0], base);
     snap_strings_dispose(&layers);
-    return answer;
+    return rc;
 }
 
 /* QEMU left it, and nobody has it open or names it any more. What is not an
@@ -140,10 +141,16 @@ static int drop_overlay(struct snap_act *a, const char *overlay,
                         const char *base)
 {
     struct snap_step look = { .kind = STEP_RECHECK_IDLE };
+    bool ours;
     int rc;
 
-    if (access(overlay, F_OK)) return 0;
-    if (!stands_on(overlay, base)) {
+    if (access(overlay, F_OK)) {
+        if (errno == ENOENT) return 0;
+        return snap_fail_errno(a->sc, errno, "cannot look at '%s'", overlay);
+    }
+    rc = stands_on(a, overlay, base, &ours);
+    if (rc) return rc;
+    if (!ours) {
         if (a->notes)
             snap_strings_take(a->notes, snap_printf(
                 "'%s' is not an overlay on '%s' and was left where it is",
@@ -178,4 +185,14 @@ static int config_undo(struct snap_act *a, const struct snap_step *s)
 
 const struct snap_step_ops snap_step_config = {
     .apply = config_apply, .undo = config_undo,
+};
+
+/* One that a domain was given and never ran on. */
+static int remove_overlay_apply(struct snap_act *a, const struct snap_step *s)
+{
+    return drop_overlay(a, snap_step_get(s, "path"), snap_step_get(s, "base"));
+}
+
+const struct snap_step_ops snap_step_remove_overlay = {
+    .apply = remove_overlay_apply,
 };

@@ -138,11 +138,14 @@ static int see_running(struct snap_act *a, uint32_t domid)
 
     for (tries = 0; tries < 200; tries++) {
         struct snap_dominfo dom;
-        bool still;
+        bool still = true;
+        int rc = snap_xen_domain(a->xen, domid, &dom);
 
-        if (snap_xen_domain(a->xen, domid, &dom)) return 0;
-        still = dom.suspended;
-        snap_dominfo_dispose(&dom);
+        if (rc == ERROR_DOMAIN_NOTFOUND) return 0;
+        if (!rc) {
+            still = dom.suspended;
+            snap_dominfo_dispose(&dom);
+        }
         if (!still) return 0;
         poll(NULL, 0, 10);
     }

@@ -15,8 +15,6 @@
 #include <sys/prctl.h>
 #include <sys/wait.h>
 
-#include <libxl_utils.h>
-
 #include "host/claims.h"
 #include "host/inuse.h"
 #include "host/run.h"
@@ -90,7 +88,8 @@ static int pause_undo(struct snap_act *a, const struct snap_step *s)
     bool ours;
     int rc;
 
-    if (snap_xen_domain(a->xen, domid, &dom)) return 0;
+    rc = snap_xen_domain(a->xen, domid, &dom);
+    if (rc) return rc == ERROR_DOMAIN_NOTFOUND ? 0 : rc;
     ours = dom.paused && !strcmp(dom.uuid, snap_step_get(s, "uuid"));
     snap_dominfo_dispose(&dom);
     if (!ours) return 0;
@@ -112,9 +111,12 @@ static int recheck_domain(struct snap_act *a, const struct snap_step *s)
     struct snap_dominfo dom;
     uint32_t domid;
     bool same;
+    int rc;
 
     if (!name) return 0;
-    if (libxl_name_to_domid(a->xen->ctx, name, &domid)) {
+    rc = snap_xen_by_name(a->xen, name, &domid);
+    if (rc && rc != ERROR_DOMAIN_NOTFOUND) return rc;
+    if (rc) {
         if (!uuid) return 0;
         return snap_fail(a->sc, ERROR_FAIL, "domain '%s' vanished meanwhile",
                          name);
@@ -203,6 +205,42 @@ static int wait_destroyed(struct snap_act *a, uint32_t domid)
     return 0;
 }
 
+/* Take libxl's answer to the destroy; 1: it has not come. */
+static int poll_destroy(struct snap_act *a, int timeout_ms)
+{
+    AUTO_FREE char *line = NULL;
+    int rc, xl_rc = 0;
+
+    rc = snap_worker_poll(a->worker, timeout_ms, &xl_rc, &line, NULL);
+    if (rc > 0) return 1;
+    a->destroying = false;
+    if (rc)
+        return snap_fail(a->sc, rc, "destroying the domain: the process that "
+                         "called libxl died");
+    if (xl_rc)
+        return snap_fail(a->sc, xl_rc, "destroying the domain: libxl failed "
+                         "(%d): %s", xl_rc, line && *line ? line
+                                                          : "no reason given");
+    return 0;
+}
+
+static int await_qemu_gone(struct snap_act *a, const struct snap_step *s)
+{
+    int64_t deadline = snap_now_ms() + QEMU_GONE_MS;
+
+    while (snap_process_wait_gone(snap_step_get_u64(s, "qemu-pid"),
+                                  snap_step_get_u64(s, "qemu-start"), 100)) {
+        int rc = a->destroying ? poll_destroy(a, 0) : 0;
+
+        if (rc < 0) return rc;
+        if (!snap_left_ms(deadline))
+            return snap_fail(a->sc, ERROR_TIMEDOUT, "the domain's QEMU "
+                             "(process %s) does not end, so its images cannot "
+                             "be touched", snap_step_get(s, "qemu-pid"));
+    }
+    return 0;
+}
+
 /* libxl ends QEMU first and then waits for devices and memory for seconds;
  * the images are free as soon as QEMU is gone, so the rest is waited for by
  * the step behind the disks'. */
@@ -222,32 +260,18 @@ static int destroy_apply(struct snap_act *a, const struct snap_step *s)
         return snap_fail(a->sc, rc, "destroying the domain: the process that "
                          "calls libxl died");
     a->destroying = true;
-    if (snap_process_wait_gone(snap_step_get_u64(s, "qemu-pid"),
-                               snap_step_get_u64(s, "qemu-start"),
-                               QEMU_GONE_MS))
-        return snap_fail(a->sc, ERROR_TIMEDOUT, "the domain's QEMU (process "
-                         "%s) does not end, so its images cannot be touched",
-                         snap_step_get(s, "qemu-pid"));
-    return 0;
+    return await_qemu_gone(a, s);
 }
 
 static int destroyed_apply(struct snap_act *a, const struct snap_step *s)
 {
-    AUTO_FREE char *line = NULL;
-    int rc, xl_rc = 0;
+    int rc = a->destroying ? poll_destroy(a, DESTROY_TIMEOUT_MS) : 0;
 
-    if (a->destroying) {
-        a->destroying = false;
-        rc = snap_worker_poll(a->worker, DESTROY_TIMEOUT_MS, &xl_rc, &line,
-                              NULL);
-        if (rc)
-            return snap_fail(a->sc, ERROR_TIMEDOUT, "destroying the domain: "
-                             "libxl did not answer within %d s",
-                             DESTROY_TIMEOUT_MS / 1000);
-        if (xl_rc)
-            return snap_fail(a->sc, xl_rc, "destroying the domain: libxl "
-                             "failed (%d): %s", xl_rc, line ? line : "?");
-    }
+    if (rc > 0)
+        return snap_fail(a->sc, ERROR_TIMEDOUT, "destroying the domain: "
+                         "libxl did not answer within %d s",
+                         DESTROY_TIMEOUT_MS / 1000);
+    if (rc) return rc;
     return wait_destroyed(a, snap_step_get_u64(s, "domid"));
 }
 
@@ -356,7 +380,7 @@ static int run_restore(struct snap_act *a, const struct snap_step *s,
     };
     struct snap_run_opts opts = {
         .timeout_ms = BUILD_TIMEOUT_MS, .max_output = 1 << 20,
-        .stdin_fd = read_end, .poll = watch_build, .poll_arg = &watch,
+        .stdin_fd = read_end, .go_on = watch_build, .go_on_arg = &watch,
         .new_session = true,
     };
     struct snap_run_result r = { 0 };
@@ -400,13 +424,14 @@ static int check_opened(struct snap_act *a, const struct snap_step *s)
     int64_t deadline = snap_now_ms() + OPENED_MS;
     AUTO_FREE char *vdev = NULL;
     struct snap_vbds v;
+    int rc;
 
     for (;;) {
-        snap_xen_vbds(a->xen, a->new_domid, &v);
+        rc = snap_xen_vbds(a->xen, a->new_domid, &v);
         free(vdev);
         vdev = snap_strdup(unopened(&v));
         snap_vbds_dispose(&v);
-        if (!vdev) return 0;
+        if (rc || !vdev) return rc;
         if (!snap_left_ms(deadline))
             return snap_fail(a->sc, ERROR_FAIL, "the domain was built, but "
                              "its QEMU could not open the disk '%s', see "
@@ -421,15 +446,17 @@ static int check_built(struct snap_act *a, const struct snap_step *s)
 {
     const char *name = snap_step_get(s, "domain");
     struct snap_monitor m = { 0 };
-    int tries;
+    int tries, rc;
 
     /* Whatever is wrong with it, it has the new images now. */
     a->past_commit = true;
-    if (libxl_name_to_domid(a->xen->ctx, name, &a->new_domid))
+    rc = snap_xen_by_name(a->xen, name, &a->new_domid);
+    if (rc)
         return snap_fail(a->sc, ERROR_FAIL, "`xl restore` said it built "
                          "domain '%s', but it is not there", name);
     for (tries = 0; tries < 500; tries++) {
-        if (snap_monitor_find(a->sc, a->new_domid, &m)) break;
+        rc = snap_monitor_find(a->sc, a->new_domid, &m);
+        if (rc) return rc;
         if (m.pid) break;
         poll(NULL, 0, 10);
     }
@@ -472,7 +499,8 @@ static int rc_of_failed_build(struct snap_act *a, const struct snap_step *s,
 {
     uint32_t domid;
 
-    if (libxl_name_to_domid(a->xen->ctx, snap_step_get(s, "domain"), &domid))
+    if (snap_xen_by_name(a->xen, snap_step_get(s, "domain"), &domid)
+        == ERROR_DOMAIN_NOTFOUND)
         return rc;
     a->past_commit = true;
     if (a->notes)
@@ -518,8 +546,10 @@ static int build(struct snap_act *a, const struct snap_step *s)
 
 static int build_apply(struct snap_act *a, const struct snap_step *s)
 {
-    int rc = build(a, s);
+    int rc;
 
+    a->building = true;
+    rc = build(a, s);
     a->built = !rc;
     return rc;
 }

@@ -189,7 +189,10 @@ static int remove_snapshot_apply(struct snap_act *a, const struct snap_step *s)
     if (!rc) rc = snap_fs_sync_dir(a->sc, dir);
     if (!rc) rc = snap_fs_remove(a->sc, memory);
     if (rc) return rc;
-    if (rmdir(dir) && errno != ENOENT && a->notes)
+    if (!rmdir(dir) || errno == ENOENT) return 0;
+    if (errno != ENOTEMPTY && errno != EEXIST)
+        return snap_fail_errno(a->sc, errno, "cannot remove '%s'", dir);
+    if (a->notes)
         snap_strings_take(a->notes, snap_printf(
             "'%s' holds files that are not the snapshot's and was kept",
             dir));

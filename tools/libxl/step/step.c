@@ -33,6 +33,7 @@ static const struct snap_step_ops *const step_table[STEP_KINDS] = {
     [STEP_MONITOR_END] = &snap_step_monitor_end,
     [STEP_APPLY_TAG] = &snap_step_apply_tag,
     [STEP_BUILD] = &snap_step_build,
+    [STEP_REMOVE_OVERLAY] = &snap_step_remove_overlay,
     [STEP_DELETE_TAG_LIVE] = &snap_step_delete_tag_live,
     [STEP_DELETE_TAG] = &snap_step_delete_tag,
     [STEP_REMOVE_SNAPSHOT] = &snap_step_remove_snapshot,
@@ -173,6 +174,7 @@ static bool others_need(enum snap_step_kind kind)
     case STEP_APPLY_TAG:
     case STEP_MONITOR_END:
     case STEP_DESTROYED:
+    case STEP_BUILD:
     case STEP_DELETE_TAG:
     case STEP_DELETE_TAG_LIVE:
         return true;
@@ -207,7 +209,8 @@ int snap_act_run(struct snap_act *a, const struct snap_plan *p, int *outcome)
     rc = journal_plan(a, p);
     if (rc) {
         /* Nothing was touched: an empty journal says so. */
-        snap_journal_close(a->sc, a->journal);
+        if (snap_journal_close(a->sc, a->journal))
+            *outcome = LIBXL_SNAPSHOT_NOT_WHOLE;
         return rc;
     }
     for (i = 0; i <= p->commit; i++) {
@@ -216,10 +219,9 @@ int snap_act_run(struct snap_act *a, const struct snap_plan *p, int *outcome)
         if (a->past_commit) break;
         *outcome = LIBXL_SNAPSHOT_UNDONE;
         a->failed_here = came == FAILED;
-        if (snap_act_undo(a, p, came == NOT_BEGUN ? i : i + 1))
+        if (snap_act_undo(a, p, came == NOT_BEGUN ? i : i + 1)
+            || snap_journal_close(a->sc, a->journal))
             *outcome = LIBXL_SNAPSHOT_NOT_WHOLE;
-        else
-            snap_journal_close(a->sc, a->journal);
         return rc;
     }
     /* The commit happened, but its step could not be finished. */
@@ -228,7 +230,8 @@ int snap_act_run(struct snap_act *a, const struct snap_plan *p, int *outcome)
         return rc;
     }
     rc = run_after_commit(a, p, i);
+    /* One that stays open is in the way of the next command. */
+    if (!rc && !a->more_follows) rc = snap_journal_close(a->sc, a->journal);
     *outcome = rc ? LIBXL_SNAPSHOT_NOT_WHOLE : LIBXL_SNAPSHOT_DONE;
-    if (!rc && !a->more_follows) snap_journal_close(a->sc, a->journal);
     return rc;
 }

@@ -49,7 +49,7 @@ struct snap_act {
     bool more_follows;                  /* another plan, in the same journal */
     bool saved;                         /* libxl's suspend has returned */
     bool withdrawn;                     /* the suspend request, by libxl */
-    bool built;                         /* the new domain is there */
+    bool building, built;               /* the new domain: begun, there */
     bool unclear;                       /* the guest may still suspend */
     bool qemu_silent;                   /* it did not answer in good time */
     bool destroying;                    /* libxl was asked, not yet done */
@@ -90,7 +90,8 @@ extern const struct snap_step_ops
     snap_step_disks, snap_step_config, snap_step_resume,
     snap_step_monitor_release, snap_step_seal,
     snap_step_protect, snap_step_manifest, snap_step_current,
-    snap_step_overlay, snap_step_copy, snap_step_pause,
+    snap_step_overlay, snap_step_remove_overlay, snap_step_copy,
+    snap_step_pause,
     snap_step_recheck_idle, snap_step_destroy, snap_step_destroyed,
     snap_step_monitor_end,
     snap_step_apply_tag, snap_step_build, snap_step_delete_tag_live,

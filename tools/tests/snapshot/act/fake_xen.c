@@ -7,13 +7,12 @@
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <time.h>
+#include <unistd.h>
 
 #include <libxl_utils.h>
 #include <xenstore.h>
 
 #include "tap.h"
-
-#define DOMID 7
 
 struct fake_host *fake;
 
@@ -25,7 +24,10 @@ void fake_begin(void)
     if (fake == MAP_FAILED) bail("mmap: %s", strerror(errno));
     memset(fake, 0, sizeof(*fake));
     fake->exists = true;
-    fake_set("/local/domain/7/name", "web");
+    fake->domid = 7;
+    fake->type = LIBXL_DOMAIN_TYPE_PV;
+    strcpy(fake->name, "web");
+    fake_set("/local/domain/7/name", fake->name);
 }
 
 void fake_open(struct snap_ctx *sc, struct snap_xen *x)
@@ -81,6 +83,16 @@ const char *fake_get(const char *path)
     unsigned i = find(path);
 
     return i < fake->nstore ? fake->store[i].value : NULL;
+}
+
+void fake_unset(const char *begin)
+{
+    unsigned i, n = 0;
+
+    for (i = 0; i < fake->nstore; i++)
+        if (strncmp(fake->store[i].path, begin, strlen(begin)))
+            fake->store[n++] = fake->store[i];
+    fake->nstore = n;
 }
 
 struct xs_handle *xs_open(unsigned long flags)
@@ -215,7 +227,7 @@ int libxl_ctx_free(libxl_ctx *ctx)
 /* Some guests obey long after they were asked. */
 static void pass_time(void)
 {
-    fake->skew_ms += fake->look_ms;
+    if (fake->looks_fast != getpid()) fake->skew_ms += fake->look_ms;
     if (fake->suspends_after && !--fake->suspends_after)
         fake->suspended = true;
 }
@@ -226,7 +238,7 @@ int libxl_domain_info(libxl_ctx *ctx, libxl_dominfo *info, uint32_t domid)
 
     (void)ctx;
     pass_time();
-    if (!fake->exists || domid != DOMID) return ERROR_DOMAIN_NOTFOUND;
+    if (!fake->exists || domid != fake->domid) return ERROR_DOMAIN_NOTFOUND;
     if (!info) return 0;
     for (i = 0; i < 16; i++) info->uuid.uuid[i] = i;
     info->domid = domid;
@@ -234,7 +246,8 @@ int libxl_domain_info(libxl_ctx *ctx, libxl_dominfo *info, uint32_t domid)
     info->shutdown = fake->suspended;
     info->shutdown_reason = fake->suspended ? LIBXL_SHUTDOWN_REASON_SUSPEND
                                             : LIBXL_SHUTDOWN_REASON_UNKNOWN;
-    info->domain_type = LIBXL_DOMAIN_TYPE_PV;
+    info->domain_type = fake->type;
+    info->current_memkb = 4096;
     return 0;
 }
 
@@ -242,6 +255,8 @@ int libxl_domain_suspend(libxl_ctx *ctx, uint32_t domid, int fd, int flags,
                          const libxl_asyncop_how *ao_how)
 {
     static const char end[24];
+    const char *stream = fake->stream ? fake->stream : end;
+    size_t len = fake->stream ? fake->stream_bytes : sizeof(end);
 
     (void)ctx;
     (void)domid;
@@ -252,7 +267,8 @@ int libxl_domain_suspend(libxl_ctx *ctx, uint32_t domid, int fd, int flags,
     while (fake->suspend_hangs) pause();
     if (fake->suspend_rc) return fake->suspend_rc;
     fake->suspended = true;
-    return write(fd, end, sizeof(end)) == sizeof(end) ? 0 : ERROR_FAIL;
+    usleep(fake->save_us);
+    return write(fd, stream, len) == (ssize_t)len ? 0 : ERROR_FAIL;
 }
 
 int libxl_domain_resume(libxl_ctx *ctx, uint32_t domid, int suspend_cancel,
@@ -285,7 +301,7 @@ int libxl_userdata_retrieve(libxl_ctx *ctx, uint32_t domid, const char *id,
     (void)ctx;
     *data = NULL;
     *len = 0;
-    if (domid != DOMID || strcmp(id, "libxl-json") || !fake->userdata[0])
+    if (domid != fake->domid || strcmp(id, "libxl-json") || !fake->userdata[0])
         return 0;
     *len = strlen(fake->userdata) + 1;
     *data = (uint8_t *)snap_strdup(fake->userdata);
@@ -296,7 +312,7 @@ int libxl_userdata_store(libxl_ctx *ctx, uint32_t domid, const char *id,
                          const uint8_t *data, int len)
 {
     (void)ctx;
-    if (domid != DOMID || strcmp(id, "libxl-json") || len < 1
+    if (domid != fake->domid || strcmp(id, "libxl-json") || len < 1
         || (size_t)len > sizeof(fake->userdata) || data[len - 1])
         return ERROR_INVAL;
     memcpy(fake->userdata, data, len);

@@ -14,19 +14,27 @@
 #define FAKE_UUID "00010203-0405-0607-0809-0a0b0c0d0e0f"
 
 struct fake_host {
-    /* the domain, number 7, called "web" */
+    /* the domain: number 7, called "web", PV, unless a test says else */
+    unsigned domid;
+    char name[32];
+    int type;
     bool exists, paused, suspended;
     int resume_rc;              /* what libxl answers to a resume */
     int resumed, unpaused;      /* how often it was asked */
     int suspends_after;         /* looks at the domain until it suspends
                                  * itself; 0: never */
-    /* what libxl_domain_suspend does: it writes a stream of an END record
-     * alone once the domain stands, or does one of these */
+    /* what libxl_domain_suspend does: it writes a stream once the domain
+     * stands (NULL: an END record alone), or does one of these */
+    const char *stream;
+    size_t stream_bytes;
+    int save_us;                /* it takes that long */
     int suspend_rc;             /* fails with that code */
     bool suspend_hangs;
     int asked;                  /* how often it was called */
     int look_ms;                /* a look at the domain makes it that much
-                                 * later, as does skew_ms by hand */
+                                 * later, as does skew_ms by hand; not if it
+                                 * is this process that looks */
+    int looks_fast;
     int64_t skew_ms;
     int watch_events;           /* not yet fetched with xs_check_watch */
     char userdata[65536];       /* libxl-json */
@@ -45,5 +53,7 @@ void fake_open(struct snap_ctx *sc, struct snap_xen *x);
 /* xenstore by hand; fake_get: NULL when it is not there. */
 void fake_set(const char *path, const char *value);
 const char *fake_get(const char *path);
+/* All paths that begin so are gone. */
+void fake_unset(const char *begin);
 
 #endif

@@ -153,7 +153,7 @@ static void test_peek(void)
     is_int(pid, getpid(), "and who works on it");
     snap_journal_unlock(&j);
     ok(snap_journal_peek("a b", &again, &pid) && !pid, "or that nobody does");
-    snap_journal_list(&names);
+    if (snap_journal_list(&sc, &names)) bail("%s", sc.message);
     is_int(names.len, 1, "all are found");
     is_str(names.data[0], "a b", "by the domain's name");
     snap_strings_dispose(&names);
@@ -170,7 +170,7 @@ static void test_hostile(void)
         bail("journal: %s", strerror(errno));
     ok(snap_journal_lock(&sc, "evil", 0, &j) < 0, "a link is not followed");
     snap_clear(&sc);
-    snap_journal_list(&names);
+    if (snap_journal_list(&sc, &names)) bail("%s", sc.message);
     is_int(names.len, 1, "nor read when all are looked for, and a pipe holds "
            "nobody up");
     snap_strings_dispose(&names);

@@ -246,24 +246,32 @@ static void test_long_log(void)
     reap(pid);
 }
 
+static int between(const char *name)
+{
+    int pid;
+
+    if (snap_monitor_between(&sc, name, &pid)) bail("%s", sc.message);
+    return pid;
+}
+
 static void test_between(void)
 {
     int pid = spawn("xl-b.log", SLEEPS);
 
-    is_int(snap_monitor_between(&sc, "b"), 0,
+    is_int(between("b"), 0,
            "a monitor that has said nothing stands nowhere");
     waits("xl-b.log", "b", DOMID, pid);
-    is_int(snap_monitor_between(&sc, "b"), 0,
+    is_int(between("b"), 0,
            "one that waits does not stand between");
     append("xl-b.log", "Domain 7 has shut down, reason code 1 0x1\n"
            "Done. Rebooting now\n");
-    is_int(snap_monitor_between(&sc, "b"), pid,
+    is_int(between("b"), pid,
            "one that is rebooting its domain does");
-    is_int(snap_monitor_between(&sc, "a"), 0, "... of no other domain");
-    is_int(snap_monitor_between(&sc, "xl-b"), 0, "... by its whole name");
-    is_int(snap_monitor_between(&sc, "/b"), 0, "... and no path");
+    is_int(between("a"), 0, "... of no other domain");
+    is_int(between("xl-b"), 0, "... by its whole name");
+    is_int(between("/b"), 0, "... and no path");
     waits("xl-b.log", "b", DOMID + 1, pid);
-    is_int(snap_monitor_between(&sc, "b"), 0, "no more when it waits again");
+    is_int(between("b"), 0, "no more when it waits again");
     reap(pid);
 }
 

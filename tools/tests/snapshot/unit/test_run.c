@@ -286,8 +286,8 @@ static void asks_its_caller(void)
     int64_t began_ms;
     int calls = 0, rc, took_ms;
 
-    o.poll = always;
-    o.poll_arg = &calls;
+    o.go_on = always;
+    o.go_on_arg = &calls;
     began_ms = snap_now_ms();
     rc = snap_run(&sc, SH("sleep 0.5"), &o, &r);
     took_ms = (int)(snap_now_ms() - began_ms);
@@ -297,7 +297,7 @@ static void asks_its_caller(void)
        took_ms);
     snap_run_result_dispose(&r);
     calls = 0;
-    o.poll = never;
+    o.go_on = never;
     watch_start(&w, &o);
     rc = snap_run(&sc, SH("sleep 60"), &o, &r);
     is_int(rc, ERROR_ABORTED, "its refusal stops the program");
