@@ -29,10 +29,10 @@ DEPS   := yes
 NPROC  := $(shell nproc 2>/dev/null || echo 2)
 # Use all processors, unless the caller has said how many.
 JOBS    = $(if $(filter -j%,$(MAKEFLAGS)),,-j$(NPROC))
-RUNS   := demo bench check check-fast check-fuzz check-lab
+RUNS   := demo bench check check-fast check-fault check-fuzz check-lab
 
 .PHONY: all help install uninstall clean distclean lib deps-build deps-lab \
-        test-programs $(RUNS)
+        test-programs fault-program fuzz-programs $(RUNS)
 
 help:
 	@echo 'make                build xl and xl-snapshot'
@@ -41,6 +41,7 @@ help:
 	@echo 'make demo           set up what is needed, show a snapshot in a lab'
 	@echo 'make check          set up what is needed, run every test'
 	@echo 'make check-fast     the same without the lab'
+	@echo 'make check-fault    let each call of the library fail, and be killed there'
 	@echo 'make check-fuzz     feed the parsers of what comes from outside'
 	@echo 'make check-lab      the lab alone: a real Xen host inside QEMU'
 	@echo 'make bench          measure against the stock tools, in the lab'
@@ -52,7 +53,8 @@ help:
 	@echo
 	@echo 'Variables: WERROR=1 (warnings are errors), CFLAGS=, LDFLAGS=,'
 	@echo 'V=1 (show commands), VERBOSE=1 (show each claim of a test),'
-	@echo 'SAN=no (tests without sanitizers), DEPS=no (install no packages).'
+	@echo 'SAN=no (tests without sanitizers), DEPS=no (install no packages),'
+	@echo 'FAULT_ALL=1 (check-fault tries each call in every scene, for an hour).'
 
 ifeq ($(wildcard config.mk),)
 # ------------------------------------------------------------------------
@@ -123,16 +125,24 @@ FORTIFY = $(if $(filter -O -O1 -O2 -O3 -Os -Og -Ofast,$(CFLAGS)), \
 CLANG := clang
 cc-obj = $(CC)
 cc-obj-san = $(CC)
+cc-obj-fault = $(CC)
 cc-obj-fuzz = $(CLANG)
 FUZZ_CFLAGS := -fsanitize=address,undefined -fno-sanitize-recover=all
 flags-obj = $(BASE_CPPFLAGS) $(FORTIFY) $(CPPFLAGS) \
             $(BASE_CFLAGS) $(HARDEN_CFLAGS) $(CFLAGS)
 flags-obj-san = $(BASE_CPPFLAGS) $(CPPFLAGS) \
             $(BASE_CFLAGS) -g -O1 -fno-omit-frame-pointer $(SAN_CFLAGS)
+# The library of the fault sweep is compiled with its points in front: see
+# fault/points.h. Without sanitizers, which make each of its many forks slow.
+flags-obj-fault = $(BASE_CPPFLAGS) $(CPPFLAGS) -std=gnu11 -g -O1 \
+            -fno-omit-frame-pointer \
+            -DSNAP_XEN_RUN_DIR=fault_run_dir -DSNAP_LOCK_DIR=fault_lock_dir \
+            -I$(srcdir)/$T -include fault/points.h
 flags-obj-fuzz = $(BASE_CPPFLAGS) $(CPPFLAGS) -std=gnu11 -g -O1 \
             -fno-omit-frame-pointer -fsanitize=fuzzer-no-link $(FUZZ_CFLAGS)
 link-obj = $(HARDEN_CFLAGS) $(CFLAGS) $(HARDEN_LDFLAGS) $(LDFLAGS)
 link-obj-san = $(SAN_CFLAGS) -Wl,--as-needed $(LDFLAGS)
+link-obj-fault = -Wl,--as-needed $(LDFLAGS)
 link-obj-fuzz = -fsanitize=fuzzer $(FUZZ_CFLAGS) $(LDFLAGS)
 # The tests' variant is always strict; users' compilers may know new warnings.
 werror-obj = $(if $(filter 1 yes,$(WERROR)),-Werror)
@@ -146,7 +156,9 @@ lib_src := $(call rel,tools/libxl/*.c tools/libxl/*/*.c)
 xl_src  := $(call rel,tools/xl/*.c)
 T       := tools/tests/snapshot
 fuzz_src := $(call rel,$T/fuzz/fuzz_*.c)
-test_all_src := $(filter-out $T/lab/% $T/fuzz/%,$(call rel,$T/*/*.c))
+fault_src := $(call rel,$T/fault/*.c) $T/act/fake_xen.c $T/qmp/server.c
+test_all_src := $(filter-out $T/lab/% $T/fuzz/% $T/fault/%, \
+                $(call rel,$T/*/*.c))
 test_src := $(foreach f,$(test_all_src),$(if $(filter test_%,$(notdir $f)),$f))
 test_aux_src := $(filter-out $(test_src),$(test_all_src))
 test_sh := $(filter-out $T/lab/%,$(call rel,$T/*/*.t.sh))
@@ -211,6 +223,16 @@ $(eval $(call variant,obj,libxlsnapshot.a,xl))
 $(eval $(call variant,obj-san,obj-san/libxlsnapshot.a,obj-san/xl))
 $(eval $(call variant,obj-fuzz,obj-fuzz/libxlsnapshot.a,obj-fuzz/xl))
 
+$(eval $(call variant,obj-fault,obj-fault/libxlsnapshot.a,obj-fault/xl))
+obj-fault/tools/libxl/%.o: include = -DFAULT_ARMED
+
+fault_bin := obj-fault/sweep
+-include $(fault_src:%.c=obj-fault/%.d)
+$(fault_bin): $(fault_src:%.c=obj-fault/%.o) obj-fault/libxlsnapshot.a
+	$(say) LD $@
+	$(Q)$(CC) $(link-obj-fault) -o $@ $(filter %.o,$^) \
+	    obj-fault/libxlsnapshot.a $(XEN_LIBS) $(LIBS)
+
 # Of the library only; xl's files besides where the target is about one.
 fuzz_bin := $(fuzz_src:%.c=obj-fuzz/%)
 obj-fuzz/$T/fuzz/fuzz_snapconfig: \
@@ -272,6 +294,7 @@ test_bin := $(test_src:%.c=$(testobj)/%)
 
 test-programs: $(test_bin)
 fuzz-programs: $(fuzz_bin)
+fault-program: $(fault_bin)
 
 check_env = VERBOSE='$(filter-out 0 no,$(VERBOSE))' \
             BUILD='$(CURDIR)' SRC='$(abspath $(srcdir))' SAN='$(SAN)' \
@@ -284,9 +307,13 @@ endif
 
 check: deps-lab deps-fuzz
 	@$(MAKE) --no-print-directory $(JOBS) WERROR=1 all test-programs \
-	    fuzz-programs
-	@$(check_env) sh $(tests)/check.sh fast fuzz lab -- $(test_bin) \
+	    fault-program fuzz-programs
+	@$(check_env) sh $(tests)/check.sh fast fault fuzz lab -- $(test_bin) \
 	    $(test_sh:%='$(abspath $(srcdir))/%')
+
+check-fault: deps-build
+	@$(MAKE) --no-print-directory $(JOBS) fault-program
+	@$(check_env) FAULT_ALL='$(FAULT_ALL)' sh $(tests)/check.sh fault --
 
 check-fuzz: deps-fuzz
 	@$(MAKE) --no-print-directory $(JOBS) fuzz-programs
@@ -315,7 +342,7 @@ endif
 # In either state.
 
 clean:
-	rm -rf obj obj-san obj-fuzz
+	rm -rf obj obj-san obj-fault obj-fuzz
 	rm -f libxlsnapshot.a xl xl-snapshot $(unit)
 
 # What autogen.sh made goes only with the tree it was made in.

@@ -3,10 +3,12 @@
 #
 # Runs tests and counts them; called by the Makefile.
 #
-#   check.sh [fast] [fuzz] [lab] -- TEST...
+#   check.sh [fast] [fault] [fuzz] [lab] -- TEST...
 #
 # fast: the programs and *.t.sh files that follow "--", several at once (those
 #       under storage/ one after the other: they share loop devices and LVM).
+# fault: the sweep of fault/, whose standard output is TAP; FAULT_ALL=1: each
+#       point in every scene.
 # fuzz: fuzz/all.sh, the parsers of what comes from outside.
 # lab:  lab/all.sh, whose standard output is TAP too.
 #
@@ -23,11 +25,13 @@ export BUILD SRC
 export TEST_TIMEOUT="${TEST_TIMEOUT:-120}" LAB_TIMEOUT="${LAB_TIMEOUT:-4500}"
 
 run_fast=no
+run_fault=no
 run_fuzz=no
 run_lab=no
 while test $# -gt 0; do
     case $1 in
     fast) run_fast=yes ;;
+    fault) run_fault=yes ;;
     fuzz) run_fuzz=yes ;;
     lab)  run_lab=yes ;;
     --)   shift; break ;;
@@ -35,7 +39,7 @@ while test $# -gt 0; do
     esac
     shift
 done
-export RUN_FUZZ=$run_fuzz RUN_LAB=$run_lab
+export RUN_FAULT=$run_fault RUN_FUZZ=$run_fuzz RUN_LAB=$run_lab
 
 # What a caller has set for real work must not leak into the tests.
 unset XL_STOCK XL_SNAPSHOT_STORE
@@ -107,7 +111,8 @@ sub command_for {
     return sub {
         my ($harness, $file) = @_;
         my @how = $file =~ /\.sh\z/ ? ('bash') : ();
-        return ['timeout', '-k', 10, $seconds, @how, $file];
+        my @all = $file =~ m{/sweep\z} && $ENV{FAULT_ALL} ? ('-a') : ();
+        return ['timeout', '-k', 10, $seconds, @how, $file, @all];
     };
 }
 
@@ -183,6 +188,9 @@ my @storage = grep { m{/storage/} } @ARGV;
 my @rest    = grep { !m{/storage/} } @ARGV;
 run_tests(processors(), $env{TEST_TIMEOUT}, @rest);
 run_tests(1, $env{TEST_TIMEOUT}, @storage);
+
+run_tests(1, $env{LAB_TIMEOUT}, "$env{BUILD}/obj-fault/sweep")
+    if $ENV{RUN_FAULT} eq 'yes';
 
 run_tests(1, $env{LAB_TIMEOUT}, "$env{SRC}/tools/tests/snapshot/fuzz/all.sh")
     if $ENV{RUN_FUZZ} eq 'yes';

@@ -1,0 +1,467 @@
+/* SPDX-License-Identifier: LGPL-2.1-only */
+/* What the sweep runs: each scene is a host, and one operation on it. */
+#include "fault/sweep.h"
+
+#include <ftw.h>
+
+#include "format/json.h"
+#include "host/journal.h"
+#include "qmp/server.h"
+#include "tap.h"
+
+#define OLD 0x11                /* what the guest wrote before the snapshot */
+#define NEW 0x22                /* and after */
+#define LOCK_MS 60000
+
+char scene_dir[128];
+bool scene_again;
+
+static char *path_of(const char *name)
+{
+    return snap_printf("%s/%s", scene_dir, name);
+}
+
+/* ---- what a command says ----------------------------------------- */
+
+/* The first free name. */
+static char *overlay_path(void *arg, const char *vdev, const char *image)
+{
+    int n;
+
+    (void)arg;
+    (void)image;
+    for (n = 1;; n++) {
+        char *path = snap_printf("%s/img/%s.%d.qcow2", scene_dir, vdev, n);
+
+        if (access(path, F_OK)) return path;
+        free(path);
+    }
+}
+
+struct create {
+    libxl_snapshot_create_params p;
+    libxl_snapshot_disk disks[HOST_DISKS];
+    char *directory, *current;
+};
+
+static void say_create(const struct scene *s, const char *name,
+                       struct create *c)
+{
+    AUTO_FREE char *in_store = snap_printf("store/%s", name);
+
+    *c = (struct create){
+        .disks = { { .vdev = "xvda", .kind = s->first },
+                   { .vdev = "xvdb", .kind = s->second } },
+        .directory = path_of(in_store),
+        .current = path_of("store/current"),
+    };
+    c->p = (libxl_snapshot_create_params){
+        .domid = fake->domid, .name = name, .directory = c->directory,
+        .current_path = c->current, .disks = c->disks, .ndisks = HOST_DISKS,
+        .overlay_path = overlay_path, .live = s->live,
+        .lock_timeout_ms = LOCK_MS,
+    };
+}
+
+static void forget_create(struct create *c)
+{
+    free(c->directory);
+    free(c->current);
+}
+
+static int run_create(const struct scene *s, libxl_snapshot_ctx *sc)
+{
+    libxl_snapshot_result result = { 0 };
+    struct create c;
+
+    say_create(s, s->before ? "s2" : "s1", &c);
+    libxl_snapshot_create(sc, &c.p, &result);
+    libxl_snapshot_result_dispose(&result);
+    forget_create(&c);
+    return libxl_snapshot_outcome(sc);
+}
+
+static int run_revert(const struct scene *s, libxl_snapshot_ctx *sc)
+{
+    AUTO_FREE char *directory = path_of("store/s1");
+    AUTO_FREE char *xl = path_of("bin/xl");
+    libxl_snapshot_result result = { 0 };
+    libxl_snapshot_set set = { 0 };
+    struct create keep;
+
+    say_create(s, "s2", &keep);
+    if (!libxl_snapshot_load(sc, directory, &set))
+        libxl_snapshot_revert(sc, &(libxl_snapshot_revert_params){
+            .domain_name = fake->name, .set = &set,
+            .current_path = keep.current, .overlay_path = overlay_path,
+            .keep = s->keep && !scene_again ? &keep.p : NULL, .keep_command = "back",
+            .lock_timeout_ms = LOCK_MS, .stock_xl = xl,
+            .retry_command = SCENE_AGAIN,
+        }, &result);
+    libxl_snapshot_set_dispose(&set);
+    libxl_snapshot_result_dispose(&result);
+    forget_create(&keep);
+    return libxl_snapshot_outcome(sc);
+}
+
+static int run_delete(const struct scene *s, libxl_snapshot_ctx *sc)
+{
+    AUTO_FREE char *directory = path_of("store/s1");
+    AUTO_FREE char *current = path_of("store/current");
+    libxl_snapshot_result result = { 0 };
+    libxl_snapshot_set set = { 0 };
+
+    (void)s;
+    if (!libxl_snapshot_load(sc, directory, &set))
+        libxl_snapshot_delete(sc, &(libxl_snapshot_delete_params){
+            .domain_name = fake->name, .set = &set, .current_path = current,
+            .lock_timeout_ms = LOCK_MS, .retry_command = SCENE_AGAIN,
+        }, &result);
+    libxl_snapshot_set_dispose(&set);
+    libxl_snapshot_result_dispose(&result);
+    return libxl_snapshot_outcome(sc);
+}
+
+int scene_recover(libxl_snapshot_ctx *sc)
+{
+    libxl_snapshot_result result = { 0 };
+
+    libxl_snapshot_recover(sc, fake->name, false, LOCK_MS, &result);
+    libxl_snapshot_result_dispose(&result);
+    return libxl_snapshot_outcome(sc);
+}
+
+static int run_recover(const struct scene *s, libxl_snapshot_ctx *sc)
+{
+    (void)s;
+    return scene_recover(sc);
+}
+
+/* As at boot: whatever was interrupted. */
+static int run_recover_all(const struct scene *s, libxl_snapshot_ctx *sc)
+{
+    libxl_snapshot_result result = { 0 };
+
+    (void)s;
+    libxl_snapshot_recover(sc, NULL, false, LOCK_MS, &result);
+    libxl_snapshot_result_dispose(&result);
+    return libxl_snapshot_outcome(sc);
+}
+
+static int run_check(const struct scene *s, libxl_snapshot_ctx *sc)
+{
+    AUTO_FREE char *number = snap_printf("%u", fake->domid);
+    const char *const names[] = { FAKE_UUID, number, fake->name };
+    libxl_snapshot_report report = { 0 };
+    uint32_t domid;
+    unsigned i;
+
+    (void)s;
+    for (i = 0; i < 3; i++) {
+        AUTO_FREE char *name = NULL;
+
+        if (libxl_snapshot_find_domain(sc, names[i], &domid, &name))
+            return libxl_snapshot_outcome(sc);
+    }
+    libxl_snapshot_check(sc, domid, &report);
+    libxl_snapshot_report_dispose(&report);
+    return libxl_snapshot_outcome(sc);
+}
+
+/* ---- what was before --------------------------------------------- */
+
+/* In a process of its own, which may be told to die. */
+static int in_child(const struct scene *s,
+                    int (*run)(const struct scene *, libxl_snapshot_ctx *))
+{
+    pid_t pid = fork();
+    int status = 0;
+
+    if (pid < 0) bail("fork: %s", strerror(errno));
+    if (!pid) {
+        libxl_snapshot_ctx *sc = libxl_snapshot_ctx_alloc(NULL);
+        int outcome;
+
+        fake->looks_fast = getpid();
+        outcome = run(s, sc);
+        if (outcome) diag("%s: before: %s", s->name, libxl_snapshot_error(sc));
+        _exit(outcome);
+    }
+    waitpid(pid, &status, 0);
+    return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+static void a_snapshot(const struct scene *s)
+{
+    struct scene first = { .name = s->name, .first = s->first,
+                           .second = s->second };
+
+    if (in_child(&first, run_create)) bail("%s: no snapshot", s->name);
+    host_guest_writes(NEW);
+    if (s->frozen) {
+        first.first = first.second = LIBXL_SNAPSHOT_DISK_EXTERNAL;
+        first.before = a_snapshot;
+        if (in_child(&first, run_create)) bail("%s: no second", s->name);
+    }
+    if (!s->off) return;
+    libxl_domain_destroy(NULL, fake->domid, NULL);
+    host_stop();
+}
+
+/* The point where a line of the journal is synced. */
+static unsigned journal_sync(void)
+{
+    unsigned i;
+
+    for (i = 0; i < fault_count(); i++)
+        if (!strcmp(fault_point(i)->function, "snap_journal_add")
+            && !strcmp(fault_point(i)->call, "fdatasync"))
+            return i;
+    bail("no such point");
+}
+
+/* How many syncs before the step is intended: the head, and one a step. */
+static unsigned syncs_before(const char *step)
+{
+    static const char *const steps[] = {
+        "directory", "memory-file", "monitor-hold", "suspend", "ready",
+        "memory", "recheck", "config", "disks", "resume", "committed",
+        "seal", NULL,
+    };
+    unsigned i;
+
+    for (i = 0; steps[i] && strcmp(steps[i], step); i++) continue;
+    return i + 1;
+}
+
+static void an_interrupted_create(const struct scene *s)
+{
+    struct scene first = *s;
+
+    first.before = NULL;
+    control->mode = FAULT_KILL_ALL;
+    control->armed = journal_sync();
+    control->skip = syncs_before(s->dies_in);
+    control->fired = false;
+    if (in_child(&first, run_create) >= 0) bail("%s: it lived", s->name);
+    control->mode = FAULT_NONE;
+    if (!s->off) return;
+    libxl_domain_destroy(NULL, fake->domid, NULL);
+    host_stop();
+}
+
+/* By an `xl save` that was killed, say. */
+static void a_suspend(const struct scene *s)
+{
+    (void)s;
+    kill(host->monitor, SIGSTOP);
+    fake->suspended = true;
+}
+
+const struct scene scenes[] = {
+    { "create-internal", NULL, run_create,
+      LIBXL_SNAPSHOT_DISK_INTERNAL, LIBXL_SNAPSHOT_DISK_INTERNAL },
+    { "create-external-mixed", NULL, run_create,
+      LIBXL_SNAPSHOT_DISK_EXTERNAL, LIBXL_SNAPSHOT_DISK_INTERNAL },
+    { "create-live", NULL, run_create,
+      LIBXL_SNAPSHOT_DISK_INTERNAL, LIBXL_SNAPSHOT_DISK_EXTERNAL,
+      .live = true },
+    { "revert-internal", a_snapshot, run_revert,
+      LIBXL_SNAPSHOT_DISK_INTERNAL, LIBXL_SNAPSHOT_DISK_INTERNAL },
+    { "revert-external", a_snapshot, run_revert,
+      LIBXL_SNAPSHOT_DISK_EXTERNAL, LIBXL_SNAPSHOT_DISK_INTERNAL },
+    { "revert-keep", a_snapshot, run_revert,
+      LIBXL_SNAPSHOT_DISK_EXTERNAL, LIBXL_SNAPSHOT_DISK_INTERNAL,
+      .keep = true },
+    { "revert-off", a_snapshot, run_revert,
+      LIBXL_SNAPSHOT_DISK_INTERNAL, LIBXL_SNAPSHOT_DISK_EXTERNAL,
+      .off = true },
+    { "revert-frozen", a_snapshot, run_revert,
+      LIBXL_SNAPSHOT_DISK_INTERNAL, LIBXL_SNAPSHOT_DISK_INTERNAL,
+      .frozen = true },
+    { "delete", a_snapshot, run_delete,
+      LIBXL_SNAPSHOT_DISK_INTERNAL, LIBXL_SNAPSHOT_DISK_INTERNAL },
+    { "delete-off", a_snapshot, run_delete,
+      LIBXL_SNAPSHOT_DISK_INTERNAL, LIBXL_SNAPSHOT_DISK_INTERNAL,
+      .off = true },
+    { "check", NULL, run_check,
+      LIBXL_SNAPSHOT_DISK_AUTO, LIBXL_SNAPSHOT_DISK_AUTO },
+    { "recover-suspended", an_interrupted_create, run_recover_all,
+      LIBXL_SNAPSHOT_DISK_EXTERNAL, LIBXL_SNAPSHOT_DISK_INTERNAL,
+      .dies_in = "recheck" },
+    { "recover-undo", an_interrupted_create, run_recover,
+      LIBXL_SNAPSHOT_DISK_EXTERNAL, LIBXL_SNAPSHOT_DISK_INTERNAL,
+      .dies_in = "resume" },
+    { "recover-finish", an_interrupted_create, run_recover,
+      LIBXL_SNAPSHOT_DISK_EXTERNAL, LIBXL_SNAPSHOT_DISK_INTERNAL,
+      .dies_in = "seal" },
+    { "recover-off", an_interrupted_create, run_recover,
+      LIBXL_SNAPSHOT_DISK_EXTERNAL, LIBXL_SNAPSHOT_DISK_INTERNAL,
+      .dies_in = "resume", .off = true },
+    { "recover-stray", a_suspend, run_recover,
+      LIBXL_SNAPSHOT_DISK_AUTO, LIBXL_SNAPSHOT_DISK_AUTO,
+      .dies_in = "none" },
+};
+const unsigned nscenes = sizeof(scenes) / sizeof(scenes[0]);
+
+/* ---- the stage --------------------------------------------------- */
+
+static int remove_one(const char *path, const struct stat *st, int type,
+                      struct FTW *ftw)
+{
+    (void)st;
+    (void)type;
+    (void)ftw;
+    return remove(path);
+}
+
+static void make_stage(void)
+{
+    static const char *const dirs[] = { "", "img", "store", "log", "bin" };
+    AUTO_FREE char *xl = path_of("bin/xl");
+    unsigned i;
+    int fd;
+
+    nftw(scene_dir, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+    nftw(fault_lock_dir, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+    if (mkdir(fault_lock_dir, 0700)) bail("%s", strerror(errno));
+    for (i = 0; i < sizeof(dirs) / sizeof(dirs[0]); i++) {
+        AUTO_FREE char *dir = path_of(dirs[i]);
+
+        if (mkdir(dir, 0700)) bail("%s: %s", dir, strerror(errno));
+    }
+    fd = open(xl, O_WRONLY | O_CREAT, 0755);
+    if (fd < 0) bail("%s: %s", xl, strerror(errno));
+    close(fd);
+}
+
+void scene_set(const struct scene *s)
+{
+    AUTO_FREE char *a = path_of("img/a.qcow2");
+    AUTO_FREE char *b = path_of("img/b.qcow2");
+    const char *const images[HOST_DISKS] = { a, b };
+    unsigned i;
+
+    if (host) host_stop();
+    control->mode = FAULT_NONE;
+    make_stage();
+    for (i = 0; i < HOST_DISKS; i++)
+        if (run_program((const char *const[]){ "qemu-img", "create", "-q",
+                        "-f", "qcow2", images[i], "1M", NULL }))
+            bail("qemu-img cannot create %s", images[i]);
+    fake_begin();
+    /* Another sweep may run, whose monitors are found in /proc as well. */
+    fake->domid = 10 + 10 * (getpid() % 3000);
+    fake->look_ms = 3000;
+    fake->save_us = 30000;
+    host_start(scene_dir, images);
+    host_guest_writes(OLD);
+    if (s->before) s->before(s);
+}
+
+/* ---- what can be seen -------------------------------------------- */
+
+static struct snap_text *seen;
+
+/* Tags and what is below. */
+static void look_at_image(const char *path)
+{
+    struct snap_ctx quiet = SNAP_CTX_INIT;
+    AUTO_JSON struct snap_json *image = NULL;
+    char *text = read_program((const char *const[]){
+        "qemu-img", "info", "-U", "--output=json", path, NULL });
+    const struct snap_json *tags;
+    const char *below;
+    size_t i;
+
+    if (!text || snap_json_parse(&quiet, path, text, strlen(text), &image)) {
+        snap_text_add(seen, " unreadable");
+        free(text);
+        return;
+    }
+    free(text);
+    below = snap_json_get_str(image, "backing-filename");
+    if (below) snap_text_add(seen, " on %s", strrchr(below, '/') + 1);
+    tags = snap_json_get(image, "snapshots");
+    for (i = 0; i < snap_json_len(tags); i++)
+        snap_text_add(seen, " tag %s", snap_json_get_str(
+            snap_json_at(tags, i), "name"));
+}
+
+static void look_at_snapshot(const char *manifest)
+{
+    struct snap_ctx quiet = SNAP_CTX_INIT;
+    libxl_snapshot_set set = { 0 };
+    size_t i;
+
+    if (libxl_snapshot_load(&quiet, manifest, &set)) {
+        snap_text_add(seen, " unreadable: %s", quiet.message);
+    } else {
+        snap_text_add(seen, " %s", set.manifest.consistency);
+        for (i = 0; i < set.manifest.ndisks; i++)
+            snap_text_add(seen, " %s", set.manifest.disks[i].child);
+    }
+    libxl_snapshot_set_dispose(&set);
+    snap_ctx_dispose(&quiet);
+}
+
+static int look_at_file(const char *path, const struct stat *st, int type,
+                        struct FTW *ftw)
+{
+    const char *name = path + ftw->base;
+
+    if (!strncmp(name, "xl-", 3)) return 0;
+    /* A lock that nobody holds; the next who takes it removes it. */
+    if (type == FTW_F && !st->st_size
+        && !strncmp(path, fault_lock_dir, strlen(fault_lock_dir)))
+        return 0;
+    snap_text_add(seen, "%s", path);
+    if (type == FTW_F && strstr(name, ".qcow2")) look_at_image(path);
+    if (type == FTW_F && !strcmp(name, "snapshot.json"))
+        look_at_snapshot(path);
+    if (type == FTW_F && strstr(name, "memory"))
+        snap_text_add(seen, " %lld bytes", (long long)st->st_size);
+    snap_text_add(seen, "\n");
+    return 0;
+}
+
+static int by_line(const void *a, const void *b)
+{
+    return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+/* nftw has no order. */
+static char *sorted(char *text)
+{
+    struct snap_strings lines = { 0 };
+    struct snap_text out = { 0 };
+    char *line, *rest = text;
+    size_t i;
+
+    while ((line = strsep(&rest, "\n")))
+        if (*line) snap_strings_add(&lines, line);
+    qsort(lines.data, lines.len, sizeof(*lines.data), by_line);
+    for (i = 0; i < lines.len; i++)
+        snap_text_add(&out, "%s\n", lines.data[i]);
+    snap_strings_dispose(&lines);
+    free(text);
+    return out.data;
+}
+
+char *scene_look(void)
+{
+    struct snap_text t = { 0 };
+    unsigned i;
+
+    seen = &t;
+    nftw(scene_dir, look_at_file, 16, FTW_PHYS);
+    nftw(fault_lock_dir, look_at_file, 16, FTW_PHYS);
+    snap_text_add(&t, "domain: %s\n", !fake->exists ? "off"
+                  : fake->suspended ? "suspended"
+                  : fake->paused ? "paused" : "runs");
+    for (i = 0; fake->exists && i < HOST_DISKS; i++)
+        snap_text_add(&t, "QEMU: %s %s\n", host->disk[i].vdev,
+                      host->disk[i].file);
+    if (fake->exists) snap_text_add(&t, "RAM: %02x\n", host->ram);
+    return sorted(t.data);
+}

@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: LGPL-2.1-only */
+/*
+ * What the files of the fault sweep share: the control of the fault points,
+ * the host that an operation works on, and the scenes.
+ */
+#ifndef FAULT_SWEEP_H
+#define FAULT_SWEEP_H
+
+#include "fault/points.h"
+#include "act/fake_xen.h"
+#include "libxl_snapshot.h"
+
+/* ---- points.c ---------------------------------------------------- */
+
+enum fault_mode {
+    FAULT_NONE, FAULT_ERROR, FAULT_KILL,
+    FAULT_KILL_ALL,             /* its children, the guardian say, with it */
+};
+
+#define FAULT_MAX_POINTS 4096
+
+/* Shared by all processes of a run. */
+struct fault_control {
+    enum fault_mode mode;
+    unsigned armed;             /* the number of a point */
+    unsigned skip;              /* how often one passes it first */
+    bool fired;
+    bool recording;             /* visits count, others do not */
+    unsigned char visited[FAULT_MAX_POINTS];    /* how often, at most 255 */
+};
+extern struct fault_control *control;
+/* In a process that is part of the host: no faults, no records. */
+extern bool fault_outside;
+
+unsigned fault_count(void);
+const struct fault_point *fault_point(unsigned number);
+void fault_begin(void);         /* once: makes *control */
+
+/* ---- host.c: the domain's host ----------------------------------- */
+
+#define HOST_DISKS 2
+
+struct host_disk {
+    char vdev[8], node[64], file[256];
+    char below[64];             /* the node under it; empty: the usual one */
+};
+
+/* Beyond what act/fake_xen.h has: QEMU, xl's monitor, and what is in RAM. */
+struct host {
+    pid_t keeper;               /* when it is gone the others go */
+    pid_t qemu, monitor;
+    struct host_disk disk[HOST_DISKS];
+    unsigned char ram;          /* the guest's, and what its disks hold too */
+    char job[64];               /* a concluded job in QEMU */
+};
+extern struct host *host;
+
+/* A running domain with these images; dir: where the monitor's log goes. */
+void host_start(const char *dir, const char *const images[HOST_DISKS]);
+/* QEMU and the monitor end. */
+void host_stop(void);
+/* The value that the guest wrote to both disks and has in RAM. */
+void host_guest_writes(unsigned char value);
+/* Do RAM and each disk hold the same? */
+bool host_agrees(void);
+/* NULL, or what the toolstack has wrong of the running domain; malloc'd. */
+char *host_disorder(void);
+
+/* ---- qemu.c ------------------------------------------------------ */
+
+/* Serve QMP on a listening socket as the domain's QEMU; does not return. */
+void qemu_serve(int listener) __attribute__((noreturn));
+
+/* ---- scenes.c ---------------------------------------------------- */
+
+struct scene {
+    const char *name;
+    /* What was before: a snapshot s1, an interrupted run; NULL: nothing. */
+    void (*before)(const struct scene *scene);
+    /* The operation; its outcome. */
+    int (*run)(const struct scene *scene, libxl_snapshot_ctx *sc);
+    libxl_snapshot_disk_kind first, second;     /* of the disks */
+    bool live, off, keep;
+    bool frozen;                /* an external snapshot stands on the images */
+    const char *dies_in;        /* the step that the interrupted run began */
+};
+extern const struct scene scenes[];
+extern const unsigned nscenes;
+/* In this process it is the command of a hint: without --keep, say. */
+extern bool scene_again;
+
+/* The hint that the operation is to be given again. */
+#define SCENE_AGAIN "again"
+/* The directory of a run: images in img, snapshots in store, logs in log. */
+extern char scene_dir[128];
+/* A new host, as the scene finds it. */
+void scene_set(const struct scene *scene);
+/* `xl snapshot-recover`; its outcome. */
+int scene_recover(libxl_snapshot_ctx *sc);
+/* All that can be seen of the host, as text, the same whenever it is the
+ * same; malloc'd. */
+char *scene_look(void);
+
+/* ---- excuses.c --------------------------------------------------- */
+
+/* Points that no scene can come by; call NULL: all of the function. */
+struct excuse {
+    const char *function, *call, *why;
+};
+extern const struct excuse excuses[];
+
+#endif
