@@ -32,7 +32,8 @@ DISK_SIZE=8G
 # which are translated anew then.
 XEN_SPARES="spec-ctrl=no xpti=no bootscrub=0"
 LINUX_SPARES="norandmaps mitigations=off init_on_alloc=0 audit=0 apparmor=0 \
-hardened_usercopy=off randomize_kstack_offset=off nowatchdog"
+hardened_usercopy=off randomize_kstack_offset=off nowatchdog \
+cryptomgr.notests=1"
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 top=$(cd "$here/../../../.." && pwd)
