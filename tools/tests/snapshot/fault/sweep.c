@@ -23,7 +23,8 @@ static const char *const mode_names[] = { "none", "error", "kill" };
 
 /* What a process says of the operation that it ran. */
 struct words {
-    int outcome;                /* -1: it died */
+    int outcome;                /* -1: it was killed, as was to be */
+    int signal;                 /* it died of another */
     char hint[256], message[1024];
 };
 static struct words *words;
@@ -61,6 +62,10 @@ static void run(const struct scene *s, enum command command)
         _exit(0);
     }
     while (waitpid(pid, &status, 0) < 0) continue;
+    if (!WIFSIGNALED(status)) return;
+    /* A crash, or SIGALRM: it hung. */
+    if (WTERMSIG(status) != SIGKILL || control->mode != FAULT_KILL)
+        words->signal = WTERMSIG(status);
 }
 
 /* The first processes that are not of the host; malloc'd, or NULL. */
@@ -155,6 +160,8 @@ static char *settle(const struct scene *s, const struct expected *e,
     char *wrong, *now;
     bool again;
 
+    if (words->signal)
+        return snap_printf("it died of signal %d", words->signal);
     if (outcome > 0 && !words->message[0])
         return snap_printf("outcome %d without a message", outcome);
     if (outcome == LIBXL_SNAPSHOT_NOT_WHOLE && !words->hint[0])
@@ -174,12 +181,12 @@ static char *settle(const struct scene *s, const struct expected *e,
     if (again) {
         run(s, AGAIN);
         t->again++;
-        if (words->outcome)
+        if (words->outcome || words->signal)
             return snap_printf("once more it came to %d: %s", words->outcome,
                                words->message);
         run(s, RECOVER);
     }
-    if (words->outcome)
+    if (words->outcome || words->signal)
         return snap_printf("recover came to %d: %s", words->outcome,
                            words->message);
     wrong = judge(e, outcome != LIBXL_SNAPSHOT_DONE && !s->dies_in,
