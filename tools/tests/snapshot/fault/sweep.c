@@ -9,7 +9,8 @@
  * sweep [-a] [SCENE...]
  *
  * Each point is tried in one of the scenes that come by it; with -a in each.
- * FAULT_JOBS: how many scenes at a time (default: 2).
+ * FAULT_JOBS: how many scenes at a time (default: 2).  FAULT_UNNAMED=1 shows
+ * the messages that do not name the fault.
  */
 #include "fault/sweep.h"
 
@@ -31,6 +32,7 @@ static struct words *words;
 
 struct tally {
     unsigned runs, old, new, again, bad;
+    unsigned failed, named;     /* operations; messages that name the fault */
 };
 
 /* ---- one run ----------------------------------------------------- */
@@ -206,6 +208,25 @@ static char *settle(const struct scene *s, const struct expected *e,
     return wrong;
 }
 
+/* Is the fault what the message is about? */
+static bool is_named(const struct fault_point *p)
+{
+    if (strstr(words->message, strerror(control->errnoval))) return true;
+    if (!strncmp(p->call, "xs_", 3)) return strstr(words->message, "xenstore");
+    return !strncmp(p->call, "libxl_", 6) && strstr(words->message, "libxl");
+}
+
+static void note_message(const struct scene *s, const struct fault_point *p,
+                         struct tally *t)
+{
+    t->failed++;
+    if (is_named(p))
+        t->named++;
+    else if (getenv("FAULT_UNNAMED"))
+        diag("%s: %s in %s: it came to %d: %s", s->name, p->call, p->function,
+             words->outcome, words->message);
+}
+
 static void try_point(const struct scene *s, const struct expected *e,
                       unsigned number, enum fault_mode mode, struct tally *t)
 {
@@ -221,6 +242,7 @@ static void try_point(const struct scene *s, const struct expected *e,
     control->mode = FAULT_NONE;
     if (!control->fired) return;        /* it was not come by this time */
     t->runs++;
+    if (mode == FAULT_ERROR && words->outcome > 0) note_message(s, p, t);
     first = snap_printf("it came to %d: %s", words->outcome, words->message);
     wrong = settle(s, e, t);
     if (!wrong) return;
@@ -412,6 +434,9 @@ static void report(void)
             diag("%-22s %-5s %4u points: %4u as before, %4u as after, %u of "
                  "them by the command once more; %u bad", scenes[i].name,
                  mode_names[mode], t->runs, t->old, t->new, t->again, t->bad);
+            if (t->failed)
+                diag("%-22s       %4u failed, %u messages name the fault",
+                     scenes[i].name, t->failed, t->named);
             ok(!t->bad, "%s: %s at any point is survived", scenes[i].name,
                mode_names[mode]);
         }

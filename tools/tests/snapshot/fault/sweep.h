@@ -25,6 +25,7 @@ struct fault_control {
     unsigned armed;             /* the number of a point */
     unsigned skip;              /* how often one passes it first */
     bool fired;
+    int errnoval;               /* what it failed with */
     bool recording;             /* visits count, others do not */
     unsigned char visited[FAULT_MAX_POINTS];    /* how often, at most 255 */
 };
