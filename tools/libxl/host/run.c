@@ -356,7 +356,11 @@ static int drain_out(struct child *c)
         n = read(c->out, buf, sizeof(buf));
         if (n < 0 && errno == EINTR) continue;
         if (n < 0 && errno == EAGAIN) return 0;
-        if (n <= 0) {
+        /* Half of what it said is not what it said. */
+        if (n < 0)
+            return snap_fail_errno(c->sc, errno, "cannot read what '%s' says",
+                                   c->name);
+        if (n == 0) {
             pipe_ended(&c->out);
             return 0;
         }
