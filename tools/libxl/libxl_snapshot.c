@@ -194,13 +194,19 @@ int snap_op_stands_on(struct snap_ctx *sc, const struct snap_manifest *m,
     return rc;
 }
 
-int snap_op_drop_new_images(struct snap_ctx *sc, const struct snap_plan *p,
-                            size_t n)
+int snap_op_drop_unused(struct snap_ctx *sc, struct snap_xen *x,
+                        const char *domain_name, const struct snap_plan *p,
+                        size_t n, bool building)
 {
     struct snap_act a = { .sc = sc, .memory_fd = -1 };
+    uint32_t domid;
     size_t i;
     int rc, first = 0;
 
+    if (building) {
+        rc = snap_xen_by_name(x, domain_name, &domid);
+        if (rc != ERROR_DOMAIN_NOTFOUND) return rc;
+    }
     for (i = 0; i < n; i++) {
         const struct snap_step *s = &p->steps[i];
 

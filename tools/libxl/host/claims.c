@@ -29,18 +29,17 @@ static void add_hit(struct snap_claim_hits *out, size_t image, bool below,
                           below ? ", below an overlay" : "");
 }
 
-static int match(struct snap_ctx *sc, const char *path, bool below, const struct snap_claim *c,
-                  const struct snap_fs_id *ids, size_t n,
-                  struct snap_claim_hits *out)
+static int match(struct snap_ctx *sc, const char *path, bool below,
+                 const struct snap_claim *c, const struct snap_fs_id *ids,
+                 size_t n, struct snap_claim_hits *out)
 {
+    struct snap_fs_id id;
+    bool there;
     size_t i;
-    bool same;
-    int rc = 0;
+    int rc = snap_fs_find(sc, path, &id, &there);
 
-    for (i = 0; !rc && i < n; i++) {
-        rc = snap_fs_compare(sc, path, &ids[i], &same);
-        if (same) add_hit(out, i, below, c);
-    }
+    for (i = 0; there && i < n; i++)
+        if (snap_fs_same(&id, &ids[i])) add_hit(out, i, below, c);
     return rc;
 }
 

@@ -174,22 +174,35 @@ bool snap_fs_leads_to(const char *path, const struct snap_fs_id *id)
     return same;
 }
 
-int snap_fs_compare(struct snap_ctx *sc, const char *path,
-                    const struct snap_fs_id *id, bool *same)
+int snap_fs_find(struct snap_ctx *sc, const char *path,
+                 struct snap_fs_id *out, bool *there)
 {
     struct stat st;
 
-    *same = false;
-    if (!path) return 0;
+    *out = (struct snap_fs_id){ .real = NULL };
+    *there = false;
     if (stat(path, &st)) {
         if (errno == ENOENT || errno == ENOTDIR || errno == ELOOP) return 0;
         return snap_fail_errno(sc, errno, "cannot look at '%s'", path);
     }
-    if (S_ISBLK(st.st_mode))
-        *same = id->block && st.st_rdev == id->dev;
-    else
-        *same = !id->block && st.st_dev == id->dev && st.st_ino == id->ino;
+    out->block = S_ISBLK(st.st_mode);
+    out->dev = out->block ? st.st_rdev : st.st_dev;
+    out->ino = out->block ? 0 : st.st_ino;
+    *there = true;
     return 0;
+}
+
+int snap_fs_compare(struct snap_ctx *sc, const char *path,
+                    const struct snap_fs_id *id, bool *same)
+{
+    struct snap_fs_id other;
+    int rc;
+
+    *same = false;
+    if (!path) return 0;
+    rc = snap_fs_find(sc, path, &other, same);
+    if (*same) *same = snap_fs_same(&other, id);
+    return rc;
 }
 
 bool snap_fs_same_file(const char *x, const char *y)

@@ -24,6 +24,10 @@ struct snap_fs_id {
 int snap_fs_identify(struct snap_ctx *sc, const char *path,
                      struct snap_fs_id *out);
 bool snap_fs_same(const struct snap_fs_id *a, const struct snap_fs_id *b);
+/* Only what tells one file from another of what is at a path, nothing to free;
+ * *there is false where nothing is. An error when it cannot be looked at. */
+int snap_fs_find(struct snap_ctx *sc, const char *path,
+                 struct snap_fs_id *out, bool *there);
 /* Does this path lead to that file?  For what would do harm if it does: an
  * error when it cannot be looked at, but for a path where nothing is. */
 int snap_fs_compare(struct snap_ctx *sc, const char *path,

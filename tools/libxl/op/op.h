@@ -50,11 +50,12 @@ int snap_op_lock_images(struct snap_ctx *sc, const struct snap_manifest *m,
 /* Is the image a base of an external snapshot that this manifest has? */
 int snap_op_stands_on(struct snap_ctx *sc, const struct snap_manifest *m,
                       const struct snap_fs_id *id, bool *answer);
-/* Remove the overlays and copies that the first n steps of a revert made and
- * no domain was built on; the next revert makes its own. Each is tried, the
- * first failure returned. */
-int snap_op_drop_new_images(struct snap_ctx *sc, const struct snap_plan *p,
-                            size_t n);
+/* Remove the overlays and copies that the first n steps of a revert made; the
+ * next one makes its own. Not if a build was begun and may have come to a domain
+ * of that name, which has them. Each is tried, the first failure returned. */
+int snap_op_drop_unused(struct snap_ctx *sc, struct snap_xen *x,
+                        const char *domain_name, const struct snap_plan *p,
+                        size_t n, bool building);
 /* Unpause a domain that a run of ours paused, if it is still there, the same,
  * and paused. */
 int snap_op_unpause(struct snap_ctx *sc, struct snap_xen *x, int64_t domid,

@@ -227,20 +227,6 @@ static bool is_built(const struct snap_interrupted *run)
     return false;
 }
 
-/* The next revert makes new images of its own; but a build that was begun may
- * have come to a domain that has these. */
-static int drop_unused(struct recover *r)
-{
-    uint32_t domid;
-    int rc = ERROR_DOMAIN_NOTFOUND;
-
-    if (snap_interrupted_begun(&r->run, STEP_BUILD))
-        rc = snap_xen_by_name(r->xen, r->run.name, &domid);
-    if (rc == ERROR_DOMAIN_NOTFOUND)
-        rc = snap_op_drop_new_images(r->sc, &r->run.plan, r->run.begun);
-    return rc;
-}
-
 static int recover_revert(struct recover *r, libxl_snapshot_result *result)
 {
     const struct snap_interrupted *run = &r->run;
@@ -275,7 +261,10 @@ static int recover_revert(struct recover *r, libxl_snapshot_result *result)
 
         /* It would make a second domain. */
         if (end) rc = snap_step_monitor_end.apply(&a, end);
-        if (!rc) rc = drop_unused(r);
+        if (!rc)
+            rc = snap_op_drop_unused(r->sc, r->xen, run->name, &run->plan,
+                                     run->begun,
+                                     snap_interrupted_begun(run, STEP_BUILD));
         /* Recovery never starts a domain: it says how. */
         r->unfinished = true;
         snap_strings_take(&result->notes, snap_printf(

@@ -256,19 +256,6 @@ static void unpause(struct snap_revert *r, int *outcome)
         *outcome = LIBXL_SNAPSHOT_UNDONE;
 }
 
-/* The next revert makes new images of its own; but a build that failed late
- * may have left a domain that has ours. */
-static void drop_unused(struct snap_revert *r, const struct snap_act *a)
-{
-    struct snap_ctx quiet = SNAP_CTX_INIT;
-    uint32_t domid;
-
-    if (!a->building || snap_xen_by_name(r->h->xen, r->p->domain_name, &domid)
-                        == ERROR_DOMAIN_NOTFOUND)
-        snap_op_drop_new_images(&quiet, &r->plan, r->plan.len);
-    snap_ctx_dispose(&quiet);
-}
-
 int snap_revert_act(struct snap_revert *r, libxl_snapshot_result *result)
 {
     struct snap_act a = {
@@ -309,7 +296,11 @@ int snap_revert_act(struct snap_revert *r, libxl_snapshot_result *result)
      * keeps the present goes back now. Once the domain is built, recover does
      * the little that is left: it runs, and is not to be reverted again. */
     if (outcome == LIBXL_SNAPSHOT_NOT_WHOLE && a.past_commit && !a.built) {
-        drop_unused(r, &a);
+        struct snap_ctx quiet = SNAP_CTX_INIT;
+
+        snap_op_drop_unused(&quiet, r->h->xen, r->p->domain_name, &r->plan,
+                            r->plan.len, a.building);
+        snap_ctx_dispose(&quiet);
         if (!r->p->keep || !r->lost)
             snap_journal_close(r->sc, &r->h->journal);
         return snap_op_finish(r->sc, rc, outcome, "%s",

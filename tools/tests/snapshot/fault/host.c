@@ -230,9 +230,7 @@ void host_start(const char *dir, const char *const images[HOST_DISKS])
     unsigned i;
 
     if (!host) {
-        host = mmap(NULL, sizeof(*host), PROT_READ | PROT_WRITE,
-                    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-        if (host == MAP_FAILED) bail("mmap: %s", strerror(errno));
+        host = fault_share(sizeof(*host));
         make_stream();
     }
     snprintf(log_dir, sizeof(log_dir), "%s", dir);

@@ -4,8 +4,6 @@
 
 #include "tap.h"
 
-#undef mmap
-
 extern const struct fault_point __start_fault_points[], __stop_fault_points[];
 
 struct fault_control *control;
@@ -21,11 +19,18 @@ const struct fault_point *fault_point(unsigned number)
     return &__start_fault_points[number];
 }
 
+void *fault_share(size_t len)
+{
+    void *p = mmap(NULL, len, PROT_READ | PROT_WRITE,
+                   MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+
+    if (p == MAP_FAILED) bail("mmap: %s", strerror(errno));
+    return p;
+}
+
 void fault_begin(void)
 {
-    control = mmap(NULL, sizeof(*control), PROT_READ | PROT_WRITE,
-                   MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    if (control == MAP_FAILED) bail("mmap: %s", strerror(errno));
+    control = fault_share(sizeof(*control));
     if (fault_count() > sizeof(control->visited)) bail("too many points");
 }
 

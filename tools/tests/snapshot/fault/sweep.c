@@ -288,15 +288,6 @@ struct part {
 };
 static struct part *parts;
 
-static void *share(size_t len)
-{
-    void *p = mmap(NULL, len, PROT_READ | PROT_WRITE,
-                   MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-
-    if (p == MAP_FAILED) bail("mmap: %s", strerror(errno));
-    return p;
-}
-
 /* A process of a scene has a directory and a host of its own. */
 static void set_up(const char *dir)
 {
@@ -307,7 +298,7 @@ static void set_up(const char *dir)
     snprintf(fault_lock_dir, sizeof(fault_lock_dir), "%s/journal", dir);
     if (mkdir(fault_run_dir, 0700)) bail("%s", strerror(errno));
     fault_begin();
-    words = share(sizeof(*words));
+    words = fault_share(sizeof(*words));
 }
 
 static void rehearsal(unsigned i)
@@ -506,7 +497,7 @@ int main(int argc, char **argv)
         printf("1..0 # SKIP the library works for root alone\n");
         return 0;
     }
-    parts = share(nscenes * sizeof(*parts));
+    parts = fault_share(nscenes * sizeof(*parts));
     for (i = 0; i < nscenes; i++)
         parts[i].chosen = is_chosen(&scenes[i], names);
     each_scene(rehearsal, jobs ? atoi(jobs) : 2);

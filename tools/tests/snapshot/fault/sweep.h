@@ -36,6 +36,8 @@ extern bool fault_outside;
 unsigned fault_count(void);
 const struct fault_point *fault_point(unsigned number);
 void fault_begin(void);         /* once: makes *control */
+/* Zeroed memory that forked processes have in common. */
+void *fault_share(size_t len);
 
 /* ---- host.c: the domain's host ----------------------------------- */
 
