@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-only */
 /*
- * The guardian process and the rescue of a domain.  The pipe carries one byte
- * a phase: 'S' a suspend is asked for, 'R' the domain was resumed, 'W' the
+ * The guardian process and the rescue of a domain.  The line to it carries one
+ * byte a phase: 'S' a suspend is asked for, 'R' the domain was resumed, 'W' the
  * worker is gone (its number may be somebody else's soon), 'Q' quit.
- * The end of the pipe without a 'Q' is our death.
+ * The end of the line without a 'Q' is our death.
  */
 #include "host/guardian.h"
 
@@ -12,6 +12,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 
 #include "host/run.h"
@@ -22,7 +23,7 @@
 
 struct snap_guardian {
     pid_t pid;
-    int pipe;
+    int sock;
 };
 
 /* ---- rescue ------------------------------------------------------ */
@@ -273,7 +274,7 @@ int snap_guardian_start(struct snap_ctx *sc,
     int fds[2], err;
 
     *out = NULL;
-    if (pipe2(fds, O_CLOEXEC)) {
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds)) {
         free(g);
         return snap_fail_errno(sc, errno, "cannot start the guardian");
     }
@@ -284,7 +285,7 @@ int snap_guardian_start(struct snap_ctx *sc,
     }
     err = errno;
     close(fds[0]);
-    g->pipe = fds[1];
+    g->sock = fds[1];
     if (g->pid < 0) {
         close(fds[1]);
         free(g);
@@ -297,7 +298,8 @@ int snap_guardian_start(struct snap_ctx *sc,
 static void say(struct snap_guardian *g, char phase)
 {
     if (!g) return;
-    while (write(g->pipe, &phase, 1) < 0 && errno == EINTR)
+    /* One that was killed must not end us, too: no SIGPIPE. */
+    while (send(g->sock, &phase, 1, MSG_NOSIGNAL) < 0 && errno == EINTR)
         continue;
 }
 
@@ -320,7 +322,7 @@ void snap_guardian_end(struct snap_guardian *g)
 {
     if (!g) return;
     say(g, 'Q');
-    close(g->pipe);
+    close(g->sock);
     while (waitpid(g->pid, NULL, 0) < 0 && errno == EINTR)
         continue;
     free(g);
@@ -329,6 +331,6 @@ void snap_guardian_end(struct snap_guardian *g)
 void snap_guardian_leave(struct snap_guardian *g)
 {
     if (!g) return;
-    close(g->pipe);
+    close(g->sock);
     free(g);
 }

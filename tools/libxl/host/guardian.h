@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-only */
 /*
- * The guardian: a process of its own, tied to us by a pipe.  When we die
+ * The guardian: a process of its own, tied to us by a socket pair.  When we die
  * while the guest stands still it ends our worker, resumes (or unpauses) the
  * domain and lets the monitor go on; once a revert has begun to destroy, it
  * ends the monitor, which would make a second domain.

@@ -2,7 +2,11 @@
 /* A guest that was asked to suspend is brought back, however far it got. */
 #include "act/fake_xen.h"
 
+#include <signal.h>
+#include <stdio.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "host/guardian.h"
 #include "tap.h"
@@ -94,12 +98,45 @@ static void test_gone(void)
     ok(!resumed && !fake->resumed, "and gets nothing");
 }
 
+/* In a process that has a guardian, which is killed; does not return. */
+static void lose_guardian(void)
+{
+    AUTO_FREE char *path = snap_printf("/proc/self/task/%d/children",
+                                       getpid());
+    struct snap_guardian *g;
+    int pid = 0;
+    FILE *f;
+
+    signal(SIGPIPE, SIG_DFL);
+    if (snap_guardian_start(&sc, &(struct snap_guardian_charge) {
+            .domid = 7, .uuid = FAKE_UUID, .lock_fd = -1 }, &g))
+        _exit(2);
+    f = fopen(path, "re");
+    if (!f || fscanf(f, "%d", &pid) != 1 || kill(pid, SIGKILL)) _exit(3);
+    fclose(f);
+    waitpid(pid, NULL, 0);
+    snap_guardian_asked(g);
+    snap_guardian_end(g);
+    _exit(0);
+}
+
+static void test_guardian_killed(void)
+{
+    int status = -1;
+    pid_t pid = fork();
+
+    if (!pid) lose_guardian();
+    waitpid(pid, &status, 0);
+    is_int(status, 0, "who has lost its guardian goes on");
+}
+
 int main(void)
 {
     test_standing();
     test_running();
     test_late();
     test_failing();
+    test_guardian_killed();
     test_gone();
     snap_clear(&sc);
     return done_testing();
