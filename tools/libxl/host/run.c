@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/pidfd.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 
@@ -181,6 +182,45 @@ struct start {
     int null_fd, out_fd, err_fd, report_fd;
 };
 
+static void reap_into(pid_t pid, int *status)
+{
+    while (waitpid(pid, status, 0) < 0 && errno == EINTR)
+        continue;
+}
+
+/* End as another process did. */
+static void end_like(int status)
+{
+    struct rlimit no_core = { 0, 0 };
+
+    if (WIFEXITED(status)) _exit(WEXITSTATUS(status));
+    setrlimit(RLIMIT_CORE, &no_core);
+    snap_run_clean_signals();
+    raise(WTERMSIG(status));
+    _exit(127);
+}
+
+/*
+ * The caller of this waits in it for the program, whose part its return is,
+ * and ends like it.  0, or -1 with errno.
+ */
+static int stay_with_lock(int lock_fd)
+{
+    int status = 127 << 8;
+    pid_t pid;
+
+    /* Ignored, as our caller may have it, it would take the status away. */
+    signal(SIGCHLD, SIG_DFL);
+    pid = fork();
+    if (pid <= 0) return pid;
+    /* Nor may the ends of our pipes stay open. */
+    snap_run_null_stdio();
+    snap_run_close_fds(&lock_fd, 1);
+    reap_into(pid, &status);
+    end_like(status);
+    return -1;
+}
+
 static void child_exec(const struct start *s)
 {
     size_t i;
@@ -194,6 +234,7 @@ static void child_exec(const struct start *s)
     if (dup2(s->opts->stdin_fd ? s->opts->stdin_fd : s->null_fd, 0) < 0
         || dup2(s->out_fd, 1) < 0 || dup2(s->err_fd, 2) < 0)
         goto fail;
+    if (s->opts->lock_fd > 0 && stay_with_lock(s->opts->lock_fd)) goto fail;
     snap_run_close_fds(s->keep, s->nkeep);
     for (i = 0; i < s->opts->nkeep_fds; i++)
         if (fcntl(s->opts->keep_fds[i], F_SETFD, 0)) goto fail;
@@ -238,12 +279,6 @@ static int read_report(int fd)
     return n == (ssize_t)sizeof(errnoval) ? errnoval : 0;
 }
 
-static void reap_quietly(pid_t pid)
-{
-    while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
-        continue;
-}
-
 static int spawn(struct child *c, struct start *s, int report[2])
 {
     int errnoval;
@@ -259,7 +294,7 @@ static int spawn(struct child *c, struct start *s, int report[2])
         c->pidfd = pidfd_open(c->pid, 0);
         return 0;
     }
-    reap_quietly(c->pid);
+    reap_into(c->pid, NULL);
     /* Not by errno: "no such program" must not read as "no such object". */
     return snap_fail(c->sc, ERROR_FAIL, "cannot start '%s': %s", s->path,
                      strerror(errnoval));

@@ -23,11 +23,15 @@ struct snap_run_opts {
     size_t nkeep_fds;           /* with FD_CLOEXEC cleared in the child */
     bool (*go_on)(void *arg);   /* called about every 100 ms; false: kill */
     void *go_on_arg;
+    int stdin_fd;               /* 0: /dev/null */
     /* setsid; for programs that leave a daemon behind: once the child itself
      * has exited, what the pipes hold is taken and nobody waited for. Without
      * it, others in its group get 1 s to finish talking, and are killed. */
-    int stdin_fd;               /* 0: /dev/null */
     bool new_session;
+    /* 0: none. A lock that is held until the program has ended, also when we
+     * die meanwhile: a process in between has it open, the program (and what
+     * it leaves behind) has not. */
+    int lock_fd;
 };
 struct snap_run_result {
     int status;                 /* as of waitpid */

@@ -10,6 +10,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <stddef.h>
+#include <sys/file.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -334,6 +335,94 @@ static void leaves_daemons_alone(void)
     snap_ctx_dispose(&sc);
 }
 
+static bool is_locked(const char *path)
+{
+    int fd = open(path, O_RDWR | O_CLOEXEC);
+    bool locked = flock(fd, LOCK_EX | LOCK_NB) && errno == EWOULDBLOCK;
+
+    close(fd);
+    return locked;
+}
+
+static bool is_free_within(const char *path, int timeout_ms)
+{
+    int64_t deadline = snap_now_ms() + timeout_ms;
+
+    while (is_locked(path)) {
+        if (!snap_left_ms(deadline)) return false;
+        usleep(10000);
+    }
+    return true;
+}
+
+/* Runs the program with a lock and is killed once it has begun. */
+static void die_meanwhile(int lock_fd, const char *script)
+{
+    struct snap_ctx sc = SNAP_CTX_INIT;
+    struct snap_run_opts o = plain();
+    struct snap_run_result r;
+    int begun[2];
+    char byte;
+    pid_t pid;
+
+    if (pipe2(begun, O_CLOEXEC)) bail("pipe: %s", strerror(errno));
+    pid = fork();
+    if (!pid) {
+        o.new_session = true;
+        o.lock_fd = lock_fd;
+        o.stdin_fd = begun[1];
+        snap_run(&sc, SH(script), &o, &r);
+        _exit(0);
+    }
+    if (read(begun[0], &byte, 1) != 1) bail("it did not begin");
+    kill(pid, SIGKILL);
+    waitpid(pid, NULL, 0);
+    close(begun[0]);
+    close(begun[1]);
+}
+
+static void keeps_a_lock(void)
+{
+    char path[] = "/tmp/snap-test-run-XXXXXX";
+    struct snap_ctx sc = SNAP_CTX_INIT;
+    struct snap_run_opts o = plain();
+    struct snap_run_result r;
+    int fd = mkostemp(path, O_CLOEXEC);
+
+    if (fd < 0 || flock(fd, LOCK_EX)) bail("lock: %s", strerror(errno));
+    o.new_session = true;
+    o.lock_fd = fd;
+    is_int(snap_run(&sc, SH("echo out; echo err >&2; exit 7"), &o, &r), 0,
+           "a program runs while a lock is held");
+    ok(WIFEXITED(r.status) && WEXITSTATUS(r.status) == 7,
+       "its status comes through");
+    ok(!strcmp(r.out, "out\n") && !strcmp(r.err, "err\n"),
+       "and what it says");
+    snap_run_result_dispose(&r);
+    is_int(snap_run(&sc, SH("kill -TERM $$"), &o, &r), 0, "one is killed");
+    ok(WIFSIGNALED(r.status) && WTERMSIG(r.status) == SIGTERM,
+       "its signal comes through");
+    snap_run_result_dispose(&r);
+    is_int(snap_run(&sc, SH("ls -l /proc/self/fd"), &o, &r), 0,
+           "one lists its descriptors");
+    ok(!strstr(r.out, path), "the program itself has not got the lock");
+    snap_run_result_dispose(&r);
+
+    die_meanwhile(fd, "echo >&0; sleep 1; exit 3");
+    close(fd);
+    ok(is_locked(path), "when we are killed the lock is still held");
+    ok(is_free_within(path, 5000), "until the program has ended");
+
+    fd = open(path, O_RDWR | O_CLOEXEC);
+    if (fd < 0 || flock(fd, LOCK_EX)) bail("lock: %s", strerror(errno));
+    die_meanwhile(fd, "sleep 60 & echo >&0; exit 0");
+    close(fd);
+    ok(is_free_within(path, 1000), "what the program leaves behind does not "
+       "hold it");
+    unlink(path);
+    snap_ctx_dispose(&sc);
+}
+
 static void says_what_failed(void)
 {
     struct snap_ctx sc = SNAP_CTX_INIT;
@@ -465,6 +554,7 @@ int main(void)
     bounds_output();
     asks_its_caller();
     leaves_daemons_alone();
+    keeps_a_lock();
     says_what_failed();
     survives_ignored_sigchld();
     closes_descriptors();
