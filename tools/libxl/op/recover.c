@@ -34,7 +34,7 @@ static int time_to_wait(struct recover *r)
     struct stat st;
     int64_t age_ms;
 
-    if (r->run.runs) return 0;
+    if (r->run.runs || r->run.answered) return 0;
     if (fstat(r->journal.fd, &st) || clock_gettime(CLOCK_REALTIME, &now))
         return SNAP_RESCUE_WAIT_MS;
     age_ms = (int64_t)(now.tv_sec - st.st_mtim.tv_sec) * 1000;
@@ -83,18 +83,27 @@ static void release_monitor(struct recover *r, libxl_snapshot_result *result)
 
 /* ---- undo or finish ---------------------------------------------- */
 
-static int forwards(struct snap_act *a, const struct snap_interrupted *run)
+/* The steps from i on. */
+static int forwards(struct snap_act *a, const struct snap_interrupted *run,
+                    size_t i)
 {
     const struct snap_step *steps = run->plan.steps;
-    size_t i;
     int rc = 0;
 
-    /* What sealing finds out is not in the journal: seal again. */
-    for (i = 0; i < run->done; i++)
-        if (steps[i].kind == STEP_SEAL) break;
     for (; !rc && i < run->plan.len; i++)
         rc = snap_step_ops(steps[i].kind)->apply(a, &steps[i]);
     return rc;
+}
+
+/* The number of that step, or how many are done if it is not among them. */
+static size_t done_or(const struct snap_interrupted *run,
+                      enum snap_step_kind kind)
+{
+    size_t i;
+
+    for (i = 0; i < run->done && run->plan.steps[i].kind != kind; i++)
+        continue;
+    return i;
 }
 
 static int domain_is_there(struct recover *r, bool *there)
@@ -173,7 +182,8 @@ static int recover_create(struct recover *r, libxl_snapshot_result *result)
     int rc;
 
     if (run->committed) {
-        rc = forwards(&a, run);
+        /* What sealing finds out is not in the journal: seal again. */
+        rc = forwards(&a, run, done_or(run, STEP_SEAL));
         if (!rc)
             snap_strings_take(&result->notes, snap_printf(
                 "the snapshot '%s' of domain '%s' was finished",
@@ -217,14 +227,58 @@ static bool destroy_never_began(struct recover *r, bool there)
                                              NULL) == start;
 }
 
-/* The domain is there, on its images; what is left is for later. */
-static bool is_built(const struct snap_interrupted *run)
+/* The domain is there, on its images.  *next: what is left then. */
+static int is_built(struct snap_act *a, const struct snap_interrupted *run,
+                    bool *built, size_t *next)
 {
-    size_t i;
+    const struct snap_step *s = snap_interrupted_begun(run, STEP_BUILD);
+    size_t i = s ? s - run->plan.steps : 0;
 
-    for (i = 0; i < run->done; i++)
-        if (run->plan.steps[i].kind == STEP_BUILD) return true;
-    return false;
+    *next = run->done > i ? run->done : i + 1;
+    *built = s && run->done > i;
+    return s && !*built ? snap_step_was_built(a, &run->plan, s, built) : 0;
+}
+
+static int undo_revert(struct snap_act *a, struct recover *r,
+                       libxl_snapshot_result *result)
+{
+    const struct snap_interrupted *run = &r->run;
+    int rc = snap_act_undo(a, &run->plan, run->begun);
+
+    /* It was the way back of one that had. */
+    r->unfinished = run->goes_back;
+    if (!rc)
+        snap_strings_take(&result->notes, run->goes_back ? snap_printf(
+            "domain '%s' was destroyed by a revert that failed, and is "
+            "off; finish it with: %s", run->name,
+            run->retry ? run->retry : "xl snapshot-revert") : snap_printf(
+            "the revert of domain '%s' had not begun to destroy "
+            "anything and was undone", run->name));
+    return rc;
+}
+
+/* The old domain is gone, and no new one is there. */
+static int leave_destroyed(struct snap_act *a, struct recover *r,
+                           libxl_snapshot_result *result)
+{
+    const struct snap_interrupted *run = &r->run;
+    const struct snap_step *end =
+        snap_interrupted_planned(run, STEP_MONITOR_END);
+    int rc = 0;
+
+    /* It would make a second domain. */
+    if (end) rc = snap_step_monitor_end.apply(a, end);
+    if (!rc)
+        rc = snap_op_drop_unused(r->sc, r->xen, run->name, &run->plan,
+                                 run->begun,
+                                 snap_interrupted_begun(run, STEP_BUILD));
+    /* Recovery never starts a domain: it says how. */
+    r->unfinished = true;
+    snap_strings_take(&result->notes, snap_printf(
+        "the revert of domain '%s' was interrupted after the old domain "
+        "was destroyed; finish it with: %s", run->name,
+        run->retry ? run->retry : "xl snapshot-revert"));
+    return rc;
 }
 
 static int recover_revert(struct recover *r, libxl_snapshot_result *result)
@@ -234,44 +288,21 @@ static int recover_revert(struct recover *r, libxl_snapshot_result *result)
         .sc = r->sc, .xen = r->xen, .memory_fd = -1,
         .notes = &result->notes,
     };
-    bool there;
+    bool there, built;
+    size_t next;
     int rc = domain_is_there(r, &there);
 
+    if (!rc) rc = is_built(&a, run, &built, &next);
     if (rc) return rc;
-    if (is_built(run)) {
-        rc = forwards(&a, run);
-        if (!rc)
-            snap_strings_take(&result->notes, snap_printf(
-                "the revert of domain '%s' was finished", run->name));
-    } else if (run->begun <= run->plan.commit
-               || destroy_never_began(r, there)) {
-        rc = snap_act_undo(&a, &run->plan, run->begun);
-        /* It was the way back of one that had. */
-        r->unfinished = run->goes_back;
-        if (!rc)
-            snap_strings_take(&result->notes, run->goes_back ? snap_printf(
-                "domain '%s' was destroyed by a revert that failed, and is "
-                "off; finish it with: %s", run->name,
-                run->retry ? run->retry : "xl snapshot-revert") : snap_printf(
-                "the revert of domain '%s' had not begun to destroy "
-                "anything and was undone", run->name));
-    } else {
-        const struct snap_step *end =
-            snap_interrupted_planned(run, STEP_MONITOR_END);
-
-        /* It would make a second domain. */
-        if (end) rc = snap_step_monitor_end.apply(&a, end);
-        if (!rc)
-            rc = snap_op_drop_unused(r->sc, r->xen, run->name, &run->plan,
-                                     run->begun,
-                                     snap_interrupted_begun(run, STEP_BUILD));
-        /* Recovery never starts a domain: it says how. */
-        r->unfinished = true;
+    if (built)
+        rc = forwards(&a, run, next);
+    else if (run->begun <= run->plan.commit || destroy_never_began(r, there))
+        rc = undo_revert(&a, r, result);
+    else
+        rc = leave_destroyed(&a, r, result);
+    if (!rc && built)
         snap_strings_take(&result->notes, snap_printf(
-            "the revert of domain '%s' was interrupted after the old domain "
-            "was destroyed; finish it with: %s", run->name,
-            run->retry ? run->retry : "xl snapshot-revert"));
-    }
+            "the revert of domain '%s' was finished", run->name));
     snap_worker_stop(a.worker);
     return rc;
 }
@@ -282,7 +313,7 @@ static int recover_delete(struct recover *r, libxl_snapshot_result *result)
     struct snap_act a = {
         .sc = r->sc, .xen = r->xen, .memory_fd = -1, .notes = &result->notes,
     };
-    int rc = r->run.begun ? forwards(&a, &r->run) : 0;
+    int rc = r->run.begun ? forwards(&a, &r->run, r->run.done) : 0;
 
     if (!rc)
         snap_strings_take(&result->notes, snap_printf(

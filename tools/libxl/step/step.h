@@ -49,7 +49,8 @@ struct snap_act {
     bool more_follows;                  /* another plan, in the same journal */
     bool saved;                         /* libxl's suspend has returned */
     bool withdrawn;                     /* the suspend request, by libxl */
-    bool building, built;               /* the new domain: begun, there */
+    bool building, built;               /* the new domain: begun, there (as
+                                         * far as could be seen) */
     bool unclear;                       /* the guest may still suspend */
     bool qemu_silent;                   /* it did not answer in good time */
     bool destroying;                    /* libxl was asked, not yet done */
@@ -79,6 +80,14 @@ int snap_act_undo(struct snap_act *a, const struct snap_plan *p, size_t n);
 int snap_act_worker(struct snap_act *a, struct snap_worker **w);
 /* The QMP connection of this act, opened when there is none. */
 int snap_act_qmp(struct snap_act *a, const char *path, struct snap_qmp **q);
+
+/*
+ * An interrupted run's step STEP_BUILD of plan p: was the domain built all the
+ * same?  Then it is there, looked after, on the plan's images.  What else is
+ * there by that name is noted.  In build.c.
+ */
+int snap_step_was_built(struct snap_act *a, const struct snap_plan *p,
+                        const struct snap_step *s, bool *was);
 
 /* The domain of a step (domid, uuid) stands suspended. In save.c. */
 int snap_step_check_stands(struct snap_act *a, const struct snap_step *s);

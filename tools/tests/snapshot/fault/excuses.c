@@ -32,7 +32,7 @@ const struct excuse excuses[] = {
     { "lock_within", "poll", HELD },
     { "snap_monitor_hold", "poll", SLOW },
     { "see_running", "poll", SLOW },
-    { "check_opened", "poll", SLOW },
+    { "await_opened", "poll", SLOW },
     { "wait_destroyed", "poll", SLOW },
     { "connect_until", "poll", SLOW },
     { "act_on_death", "poll", SLOW },

@@ -175,6 +175,24 @@ guest_mark g1
 xl_ok "that command does" snapshot-revert g1 hang
 ticks_on g1 "killed on the way back"
 
+# ---- killed while the domain is built: xl goes on, and it is not built twice
+
+apart g1 s1
+guest_mark g1
+xl snapshot-revert g1 s1 > /dev/null 2>&1 &
+pid=$!
+wait_for 60 pgrep -f "^$STOCK_XL restore" > /dev/null
+kill -KILL "$pid"
+wait "$pid" 2> /dev/null
+xl_ok "killed while the domain is built: recovery waits and finishes" \
+    snapshot-recover g1
+diag "$out"
+like "as it says" "$out" "revert of domain 'g1' was finished"
+ticks_on g1 "killed while the domain is built"
+from_instant "killed while the domain is built" g1 s1
+watched g1 "killed while the domain is built"
+is "no journal is left" "$(ls -A "$STORE/.journal")" ""
+
 comes_back g1 "after all that"
 guest_destroy g1
 xl_exits 1 "a domain that does not run has no present" \
