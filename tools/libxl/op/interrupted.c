@@ -91,19 +91,20 @@ static void read_mark(const struct snap_json *line,
 {
     size_t n;
 
-    if (snap_json_get(line, "rescued"))
+    if (snap_json_get(line, "rescued")) {
         run->runs = true;
-    else if (snap_json_get(line, "unpause"))
+    } else if (snap_json_get(line, "unpause")) {
         run->unpause = true;
-    else if (snap_json_get(line, "goes_back"))
+    } else if (snap_json_get(line, "goes_back")) {
         run->goes_back = true;
-    else if (marks(line, "intend", &run->plan, &n))
+    } else if (marks(line, "intend", &run->plan, &n)) {
         run->begun = n + 1;
-    else if (marks(line, "done", &run->plan, &n))
+    } else if (marks(line, "done", &run->plan, &n)) {
         run->done = n + 1;
-    else if (marks(line, "undone", &run->plan, &n)
-             && run->plan.steps[n].kind == STEP_SUSPEND)
-        run->runs = true;
+        run->answered |= run->plan.steps[n].kind == STEP_MEMORY;
+    } else if (marks(line, "undone", &run->plan, &n)) {
+        run->runs |= run->plan.steps[n].kind == STEP_SUSPEND;
+    }
 }
 
 int snap_interrupted_read(struct snap_ctx *sc, const char *path,

@@ -22,6 +22,8 @@ struct snap_interrupted {
     /* The guest ran again after it was asked to suspend: it will not stand
      * because of this run any more. */
     bool runs;
+    bool answered;              /* it has stood: it will not by that request
+                                 * again */
     bool unpause;               /* it paused the domain, for itself only */
     bool goes_back;             /* after a revert that destroyed the domain */
 };

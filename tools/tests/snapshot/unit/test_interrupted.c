@@ -15,6 +15,8 @@
               ",{\"step\":3,\"kind\":\"resume\",\"args\":[]," \
               "\"commit\":true}" \
               ",{\"step\":4,\"kind\":\"seal\",\"args\":[]}"
+#define SAVED ",{\"step\":5,\"kind\":\"memory\",\"args\":[]}" \
+              ",{\"intend\":1},{\"done\":1},{\"intend\":5}"
 
 static struct snap_ctx sc = SNAP_CTX_INIT;
 static struct snap_json *lines;
@@ -53,6 +55,11 @@ static void test_how_far(void)
     ok(!snap_interrupted_begun(&run, STEP_DISKS), "a step that was not begun "
        "is not found among those that were");
     ok(snap_interrupted_planned(&run, STEP_DISKS), "but in the plan");
+
+    journal(HEAD STEPS SAVED);
+    ok(!run.answered, "a guest that was asked may still suspend");
+    journal(HEAD STEPS SAVED ",{\"done\":5}");
+    ok(run.answered, "one whose memory is saved has stood");
 
     journal(HEAD STEPS ",{\"intend\":3}");
     ok(!run.committed, "a commit that is only intended is none");
