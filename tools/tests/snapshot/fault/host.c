@@ -225,6 +225,22 @@ void host_stop(void)
     host->qemu = host->monitor = 0;
 }
 
+/* One that is stopped before it has said so would be nobody's. */
+static void await_monitor(void)
+{
+    struct snap_ctx quiet = SNAP_CTX_INIT;
+    struct snap_monitor m = { 0 };
+    int tries;
+
+    for (tries = 0; tries < 2000; tries++) {
+        if (!snap_monitor_find(&quiet, fake->domid, &m) && m.pid) break;
+        usleep(5000);
+    }
+    if (!m.pid) bail("xl's monitor does not begin");
+    snap_monitor_dispose(&m);
+    snap_ctx_dispose(&quiet);
+}
+
 void host_start(const char *dir, const char *const images[HOST_DISKS])
 {
     unsigned i;
@@ -247,6 +263,7 @@ void host_start(const char *dir, const char *const images[HOST_DISKS])
     fake->type = LIBXL_DOMAIN_TYPE_PVH;
     configure();
     start_processes();
+    await_monitor();
 }
 
 /* ---- the guest --------------------------------------------------- */

@@ -227,13 +227,21 @@ static void note_message(const struct scene *s, const struct fault_point *p,
              words->outcome, words->message);
 }
 
+/* What comes by a point here does not come by it in the scene. */
+static void set_stage(const struct scene *s)
+{
+    control->recording = false;
+    scene_set(s);
+    control->recording = true;
+}
+
 static void try_point(const struct scene *s, const struct expected *e,
                       unsigned number, enum fault_mode mode, struct tally *t)
 {
     const struct fault_point *p = fault_point(number);
     AUTO_FREE char *wrong = NULL, *first = NULL;
 
-    scene_set(s);
+    set_stage(s);
     control->armed = number;
     control->skip = 0;
     control->fired = false;
@@ -261,11 +269,10 @@ static bool rehearse(const struct scene *s, struct expected *e,
     AUTO_FREE char *wrong = NULL;
 
     memset(control->visited, 0, sizeof(control->visited));
-    scene_set(s);
+    set_stage(s);
     e->before = scene_look();
     e->disorder = s->dies_in;
     e->kept = s->keep;
-    control->recording = true;
     run(s, FIRST);
     memcpy(visited, control->visited, sizeof(control->visited));
     e->after = scene_look();
