@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-only */
 /*
  * The guardian process and the rescue of a domain.  The line to it carries one
- * byte a phase: 'S' a suspend is asked for, 'R' the domain was resumed, 'W' the
- * worker is gone (its number may be somebody else's soon), 'Q' quit.
- * The end of the line without a 'Q' is our death.
+ * byte a phase: 'S' a suspend is asked for ('s': by somebody who did not wait
+ * for the guardian to watch), 'R' the domain was resumed, 'W' the worker is
+ * gone (its number may be somebody else's soon), 'Q' quit.  The end of the line
+ * without a 'Q' is our death.  One byte comes back: it watches.
  */
 #include "host/guardian.h"
 
@@ -20,10 +21,12 @@
 
 #define RESUME_TIMEOUT_MS 90000
 #define DESTROY_BEGINS_MS 10000
+#define WATCHES_MS 5000
 
 struct snap_guardian {
     pid_t pid;
     int sock;
+    bool watches;
 };
 
 /* ---- rescue ------------------------------------------------------ */
@@ -164,14 +167,27 @@ static void note_rescue(const struct snap_guardian_charge *c)
         return;
 }
 
-static void act_on_death(const struct snap_guardian_charge *c, bool asked)
+/* A live save asks the guest only at its end: one that never was asked will
+ * not suspend itself. */
+static int time_to_wait(struct snap_xen *eye, uint32_t domid, char phase)
 {
+    if (phase == 'S' && eye->xs && !snap_xen_suspend_was_asked(eye, domid))
+        return 0;
+    return SNAP_RESCUE_WAIT_MS;
+}
+
+static void act_on_death(const struct snap_guardian_charge *c,
+                         struct snap_xen *eye, char phase)
+{
+    bool asked = phase == 'S' || phase == 's';
     struct snap_ctx sc = SNAP_CTX_INIT;
     AUTO_XEN struct snap_xen *x = NULL;
+    int tries, wait_ms;
     bool resumed;
-    int tries;
 
+    /* It may be about to ask. */
     end_worker(c->worker_pgid);
+    wait_ms = asked ? time_to_wait(eye, c->domid, phase) : 0;
     /* QEMU may be slow to answer: an HVM domain cannot run without it. */
     for (tries = 0; asked && tries < 20; tries++) {
         snap_clear(&sc);
@@ -179,8 +195,8 @@ static void act_on_death(const struct snap_guardian_charge *c, bool asked)
             poll(NULL, 0, 1000);
             continue;
         }
-        if (snap_rescue(&sc, x, c->domid, c->uuid, c->live,
-                        SNAP_RESCUE_WAIT_MS, &resumed) >= 0) {
+        if (snap_rescue(&sc, x, c->domid, c->uuid, c->live, wait_ms,
+                        &resumed) >= 0) {
             note_rescue(c);
             break;
         }
@@ -229,8 +245,17 @@ static void act_on_death_of_revert(const struct snap_guardian_charge *c,
         return;
     }
     end_worker(c->worker_pgid);
-    if (phase == 'S') unpause(&sc, c);
+    if (phase == 'S' || phase == 's') unpause(&sc, c);
     snap_monitor_release(&c->monitor);
+}
+
+/* See the request from before it is made; nothing is seen if that fails. */
+static void begin_to_watch(struct snap_ctx *sc, struct snap_xen *eye,
+                           const struct snap_guardian_charge *c, int line)
+{
+    if (!c->reverting && snap_xen_open_xenstore(sc, eye))
+        snap_xen_watch_suspend(eye, c->domid);
+    send(line, "w", 1, MSG_NOSIGNAL);
 }
 
 static void guardian_main(int in, const struct snap_guardian_charge *c)
@@ -238,6 +263,8 @@ static void guardian_main(int in, const struct snap_guardian_charge *c)
     struct sigaction ign = { .sa_handler = SIG_IGN };
     int keep[2] = { in, c->lock_fd };
     struct snap_guardian_charge mine = *c;
+    struct snap_ctx quiet = SNAP_CTX_INIT;
+    struct snap_xen eye = { .sc = NULL };
     char phase = 0, next;
     ssize_t n;
 
@@ -249,6 +276,7 @@ static void guardian_main(int in, const struct snap_guardian_charge *c)
     sigaction(SIGPIPE, &ign, NULL);
     snap_run_null_stdio();
     snap_run_close_fds(keep, c->lock_fd >= 0 ? 2 : 1);
+    begin_to_watch(&quiet, &eye, c, in);
     for (;;) {
         n = read(in, &next, 1);
         if (n < 0 && errno == EINTR) continue;
@@ -262,7 +290,7 @@ static void guardian_main(int in, const struct snap_guardian_charge *c)
     if (c->reverting)
         act_on_death_of_revert(&mine, phase);
     else
-        act_on_death(&mine, phase == 'S');
+        act_on_death(&mine, &eye, phase);
     _exit(0);
 }
 
@@ -305,7 +333,14 @@ static void say(struct snap_guardian *g, char phase)
 
 void snap_guardian_asked(struct snap_guardian *g)
 {
-    say(g, 'S');
+    struct pollfd p = { .events = POLLIN };
+    char byte;
+
+    if (!g) return;
+    p.fd = g->sock;
+    if (!g->watches && poll(&p, 1, WATCHES_MS) > 0)
+        g->watches = recv(g->sock, &byte, 1, 0) == 1;
+    say(g, g->watches ? 'S' : 's');
 }
 
 void snap_guardian_resumed(struct snap_guardian *g)

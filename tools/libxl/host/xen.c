@@ -101,6 +101,12 @@ no_xen:
                      "run this in dom0 of a Xen host, with xenstored started");
 }
 
+bool snap_xen_open_xenstore(struct snap_ctx *sc, struct snap_xen *x)
+{
+    *x = (struct snap_xen){ .sc = sc, .xs = xs_open(0) };
+    return x->xs;
+}
+
 void snap_xen_close(struct snap_xen *x)
 {
     if (!x) return;

@@ -21,6 +21,9 @@ struct snap_xen {
 
 /* "must be root in dom0 of a running Xen" when it cannot. */
 int snap_xen_open(struct snap_ctx *sc, struct snap_xen **out);
+/* xenstore alone, for a process that only watches: false when it does not
+ * answer.  Ends with the process. */
+bool snap_xen_open_xenstore(struct snap_ctx *sc, struct snap_xen *x);
 void snap_xen_close(struct snap_xen *x);            /* NULL is fine */
 static inline void snap_auto_xen(struct snap_xen **x) { snap_xen_close(*x); }
 #define AUTO_XEN __attribute__((cleanup(snap_auto_xen)))

@@ -36,7 +36,7 @@ struct fake_host {
                                  * is this process that looks */
     int looks_fast;
     int64_t skew_ms;
-    int watch_events;           /* not yet fetched with xs_check_watch */
+    int watch_events;           /* so many, for each process that watches */
     char userdata[65536];       /* libxl-json */
     struct {
         char path[160], value[400];

@@ -2,6 +2,8 @@
 /* A guest that was asked to suspend is brought back, however far it got. */
 #include "act/fake_xen.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -130,6 +132,51 @@ static void test_guardian_killed(void)
     is_int(status, 0, "who has lost its guardian goes on");
 }
 
+/* We ask, or are about to, and are killed; true: the guardian said that it
+ * was through, within so many seconds. */
+static bool die_with_guardian(bool asked, int seconds)
+{
+    int64_t began_ms = snap_now_ms();
+    char said[64] = "";
+    int fds[2];
+    pid_t pid;
+
+    if (pipe2(fds, O_CLOEXEC)) bail("pipe: %s", strerror(errno));
+    pid = fork();
+    if (!pid) {
+        struct snap_guardian *g;
+
+        if (snap_guardian_start(&sc, &(struct snap_guardian_charge) {
+                .domid = 7, .uuid = FAKE_UUID, .lock_fd = fds[1] }, &g))
+            _exit(2);
+        snap_guardian_asked(g);
+        fake->watch_events += asked;
+        raise(SIGKILL);
+    }
+    waitpid(pid, NULL, 0);
+    close(fds[1]);
+    while (read(fds[0], said + strlen(said), sizeof(said) - strlen(said) - 1)
+           > 0)
+        continue;
+    close(fds[0]);
+    return strstr(said, "rescued")
+           && snap_now_ms() - began_ms < seconds * 1000;
+}
+
+static void test_guardian(void)
+{
+    fake_begin();
+    fake_set(SHUTDOWN, "");
+    ok(die_with_guardian(false, 5), "for a guest that was not asked yet the "
+       "guardian does not wait");
+    ok(!fake->resumed, "and does not resume it");
+    fake_begin();
+    fake_set(SHUTDOWN, "");
+    fake->suspends_after = 6;
+    ok(die_with_guardian(true, 60), "for one that answered it does");
+    is_int(fake->resumed, 1, "until it has suspended itself, and resumes it");
+}
+
 int main(void)
 {
     test_standing();
@@ -137,6 +184,7 @@ int main(void)
     test_late();
     test_failing();
     test_guardian_killed();
+    test_guardian();
     test_gone();
     snap_clear(&sc);
     return done_testing();
