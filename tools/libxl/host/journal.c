@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 
 #include "host/fs.h"
 #include "host/lock.h"
@@ -61,41 +62,71 @@ void snap_journal_unlock(struct snap_journal *j)
 
 /* ---- the content ------------------------------------------------- */
 
+static int64_t now_us(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
+}
+
+/* The first time with its name, which the power may take away otherwise. */
+static int sync_journal(struct snap_ctx *sc, struct snap_journal *j)
+{
+    j->syncs++;
+    if (fdatasync(j->fd))
+        return snap_fail_errno(sc, errno, "cannot sync the journal '%s'",
+                               j->path);
+    if (j->syncs > 1) return 0;
+    j->syncs++;
+    return snap_fs_sync_dir(sc, SNAP_JOURNAL_DIR);
+}
+
+/* One write: a reader sees the line whole or torn at the end; and what is torn
+ * now must not have the next line glued to it. */
+static int write_journal(struct snap_ctx *sc, struct snap_journal *j,
+                      const char *text)
+{
+    size_t len = strlen(text);
+    struct stat st;
+    int err;
+
+    if (fstat(j->fd, &st)) st.st_size = -1;
+    errno = 0;
+    if (write(j->fd, text, len) == (ssize_t)len) {
+        j->open = true;
+        return 0;
+    }
+    err = errno;
+    if (st.st_size >= 0 && ftruncate(j->fd, st.st_size)) j->open = true;
+    return snap_fail_errno(sc, err ? err : ENOSPC,
+                           "cannot write the journal '%s'", j->path);
+}
+
 int snap_journal_add(struct snap_ctx *sc, struct snap_journal *j,
                      const struct snap_json *line, bool sync)
 {
     AUTO_FREE char *json = snap_json_print(line);
     AUTO_FREE char *text = snap_printf("%s\n", json);
-    size_t len = strlen(text);
-    struct stat st;
+    int64_t began_us = now_us();
+    int rc = write_journal(sc, j, text);
 
-    if (fstat(j->fd, &st)) st.st_size = -1;
-    errno = 0;
-    /* One write: a reader sees the line whole or torn at the end; and what
-     * is torn now must not have the next line glued to it. */
-    if (write(j->fd, text, len) != (ssize_t)len) {
-        int err = errno;
-
-        if (st.st_size >= 0 && ftruncate(j->fd, st.st_size)) j->open = true;
-        errno = err;
-        return snap_fail_errno(sc, errno ? errno : ENOSPC,
-                               "cannot write the journal '%s'", j->path);
-    }
-    j->open = true;
-    if (!sync) return 0;
-    j->syncs++;
-    if (fdatasync(j->fd))
-        return snap_fail_errno(sc, errno, "cannot sync the journal '%s'",
-                               j->path);
-    return 0;
+    if (!rc && sync) rc = sync_journal(sc, j);
+    j->spent_us += now_us() - began_us;
+    return rc;
 }
 
 int snap_journal_close(struct snap_ctx *sc, struct snap_journal *j)
 {
+    int64_t began_us = now_us();
+
     if (ftruncate(j->fd, 0) || fdatasync(j->fd))
         return snap_fail_errno(sc, errno, "cannot empty the journal '%s'",
                                j->path);
     j->open = false;
+    j->spent_us += now_us() - began_us;
+    snap_log(sc, SNAP_LOG_DEBUG, "journal: %u syncs, %lld us", j->syncs + 1,
+             (long long)j->spent_us);
     return 0;
 }
 

@@ -18,7 +18,9 @@ struct snap_journal {
     int fd;                 /* locked; close-on-exec */
     char *path;
     bool open;              /* it has content that somebody must finish */
+    /* what it has cost: fsyncs, and all the time spent on it */
     unsigned syncs;
+    int64_t spent_us;
 };
 
 /* The directory: SNAP_JOURNAL_DIR, whatever the store is. */

@@ -214,7 +214,7 @@ static unsigned journal_sync(void)
     unsigned i;
 
     for (i = 0; i < fault_count(); i++)
-        if (!strcmp(fault_point(i)->function, "snap_journal_add")
+        if (!strcmp(fault_point(i)->function, "sync_journal")
             && !strcmp(fault_point(i)->call, "fdatasync"))
             return i;
     bail("no such point");
