@@ -14,14 +14,13 @@
 #include "host/fs.h"
 #include "host/lock.h"
 
-#define JOURNAL_SUFFIX ".journal"
 #define JOURNAL_MAX_BYTES (16u << 20)
 
 char *snap_journal_path(const char *domain_name)
 {
     AUTO_FREE char *encoded = snap_fs_encode_name(domain_name);
 
-    return snap_printf("%s/%s%s", SNAP_JOURNAL_DIR, encoded, JOURNAL_SUFFIX);
+    return snap_printf("%s/%s%s", SNAP_JOURNAL_DIR, encoded, SNAP_JOURNAL_SUFFIX);
 }
 
 /* ---- the lock ---------------------------------------------------- */
@@ -213,12 +212,12 @@ bool snap_journal_peek(const char *domain_name, char **what, int *pid)
 static int list_one(struct snap_ctx *sc, const char *entry,
                     struct snap_strings *domains)
 {
-    size_t n = strlen(entry), s = strlen(JOURNAL_SUFFIX);
+    size_t n = strlen(entry), s = strlen(SNAP_JOURNAL_SUFFIX);
     AUTO_FREE char *path = NULL;
     char *name;
     int rc;
 
-    if (n <= s || strcmp(entry + n - s, JOURNAL_SUFFIX)) return 0;
+    if (n <= s || strcmp(entry + n - s, SNAP_JOURNAL_SUFFIX)) return 0;
     path = snap_printf("%s/%s", SNAP_JOURNAL_DIR, entry);
     rc = peek(sc, path, "domain", &name, NULL);
     if (name) snap_strings_take(domains, name);

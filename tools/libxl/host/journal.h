@@ -13,6 +13,7 @@
 #include "host/lock.h"
 
 #define SNAP_JOURNAL_DIR SNAP_LOCK_DIR
+#define SNAP_JOURNAL_SUFFIX ".journal"
 
 struct snap_journal {
     int fd;                 /* locked; close-on-exec */

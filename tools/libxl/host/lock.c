@@ -134,17 +134,17 @@ void snap_lock_drop(struct snap_lock *l)
     *l = (struct snap_lock){ .fd = -1 };
 }
 
-void snap_lock_sweep(void)
+void snap_lock_sweep(const char *suffix)
 {
     DIR *d = opendir(SNAP_LOCK_DIR);
     struct dirent *e;
 
     if (!d) return;
     while ((e = readdir(d))) {
-        size_t n = strlen(e->d_name), s = strlen(SNAP_LOCK_SUFFIX);
+        size_t n = strlen(e->d_name), s = strlen(suffix);
         struct snap_lock l;
 
-        if (n <= s || strcmp(e->d_name + n - s, SNAP_LOCK_SUFFIX)) continue;
+        if (n <= s || strcmp(e->d_name + n - s, suffix)) continue;
         l.path = snap_printf("%s/%s", SNAP_LOCK_DIR, e->d_name);
         l.fd = open(l.path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
         if (l.fd < 0) {

@@ -31,9 +31,9 @@ int snap_lock_take(struct snap_ctx *sc, const char *path, bool shared,
                    bool *waited);
 /* Unlock; a file that is empty and that nobody else has goes, too. */
 void snap_lock_drop(struct snap_lock *l);
-/* Remove the files of locks (*.lock) that nobody has: those who had them were
- * killed. */
-void snap_lock_sweep(void);
+/* Remove the files with that suffix that are empty and that nobody has locked:
+ * those who had them were killed. */
+void snap_lock_sweep(const char *suffix);
 /* Who holds the lock on this file, from /proc/locks; 0: nobody, unknown. */
 int snap_lock_holder(int fd);
 

@@ -504,7 +504,11 @@ int libxl_snapshot_recover(libxl_snapshot_ctx *ctx, const char *domain_name,
         if (one && !first) first = one;
     }
     snap_strings_dispose(&names);
-    if (!dry_run) snap_lock_sweep();
+    if (!dry_run) {
+        snap_lock_sweep(SNAP_LOCK_SUFFIX);
+        /* An empty journal tells of nothing. */
+        snap_lock_sweep(SNAP_JOURNAL_SUFFIX);
+    }
     if (!rc) rc = first;
     if (rc && ctx->hint) {
         ctx->outcome = LIBXL_SNAPSHOT_NOT_WHOLE;

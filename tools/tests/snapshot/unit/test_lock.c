@@ -27,7 +27,7 @@ static const struct snap_chain beside = { .data = others, .len = 2 };
 static bool own_namespace(void)
 {
     return !unshare(CLONE_NEWNS)
-           && !mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL)
+           && !mount("none", "/", "none", MS_REC | MS_PRIVATE, NULL)
            && !mount("none", "/var/lib", "tmpfs", 0, "mode=755");
 }
 
@@ -135,13 +135,21 @@ static void test_death(void)
     take(&a, 0, &waited);
     make(SNAP_LOCK_DIR "/image-dead-1.lock");
     make(SNAP_LOCK_DIR "/other");
-    snap_lock_sweep();
+    snap_lock_sweep(SNAP_LOCK_SUFFIX);
     ok(access(SNAP_LOCK_DIR "/image-dead-1.lock", F_OK) < 0, "a file that the "
        "dead left is swept");
     is_uint(snap_lock_holder(a.data[0].lock.fd), getpid(), "one that is held "
             "stays");
     ok(!access(SNAP_LOCK_DIR "/other", F_OK), "as does what is no lock");
     unlink(SNAP_LOCK_DIR "/other");
+    make(SNAP_LOCK_DIR "/empty.journal");
+    make(SNAP_LOCK_DIR "/full.journal");
+    if (truncate(SNAP_LOCK_DIR "/full.journal", 1)) bail("truncate");
+    snap_lock_sweep(".journal");
+    ok(access(SNAP_LOCK_DIR "/empty.journal", F_OK) < 0, "an empty journal "
+       "that a power cut left is swept");
+    ok(!access(SNAP_LOCK_DIR "/full.journal", F_OK), "one with content stays");
+    unlink(SNAP_LOCK_DIR "/full.journal");
     snap_image_locks_drop(&a);
     is_uint(lock_files(), 0, "nothing is left");
 }
