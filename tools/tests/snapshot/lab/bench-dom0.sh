@@ -152,6 +152,11 @@ measure_memory() {
     watcher=$!
     verbose='-v -v' must create_and_sync one
     cp "$LAB/said" "$LAB/out/steps-$place"
+    note 1 create_spoken "$took_ms"
+    note 1 journal_syncs "$(sed -n 's/^journal: \([0-9]*\) syncs.*/\1/p' \
+        "$LAB/said" | tail -n 1)"
+    note 1 journal "$(sed -n 's/^journal: .* \([0-9]*\) us$/\1/p' \
+        "$LAB/said" | tail -n 1 | awk '{ print $1 / 1000 }')"
     kill $watcher
     wait $watcher 2>/dev/null
     note 1 memory_sum "$(awk '$2 > m[$1] { m[$1] = $2 }
@@ -231,4 +236,8 @@ measure_at() {
 : > "$LAB/out/results"
 measure_at tmpfs "$LAB/bench"
 lab_disk || die "no disk"
+# The journal is in the default place, whatever the store is.
+mkdir -p /disk/bench/snapshots /var/lib/xen/snapshots
+mount --bind /disk/bench/snapshots /var/lib/xen/snapshots ||
+    die "no place for the journal"
 measure_at ext4 /disk/bench

@@ -82,6 +82,8 @@ table() {
         x = median(p " memory_sum") / 1024
         row(p, "memory of all our processes", sprintf("%.1f MB", x), "",
             "", "<= 32 MB", x <= 32)
+        compare(p, "journal : the create it is of", "journal",
+            "create_spoken", "0.05")
     }
     { values[$1 " " $2] = values[$1 " " $2] " " $3 }
     END {
@@ -99,6 +101,10 @@ memory_note() {
         $2 == "memory_processes" && $3 > n { n = $3 }
         END { printf "%d processes, the largest %.1f MB", n, m / 1024 }' \
         "$results"
+}
+
+journal_note() {
+    awk '$2 == "journal_syncs" { print $3; exit }' "$results"
 }
 
 # steps: how long each step of one create took, in each place.
@@ -158,6 +164,9 @@ $(missed "$1")
 * **memory**: the peak (VmHWM) of our xl, its workers, its guardian, libxl's
   save helper and qemu-img during a create, added up; what they share is
   counted once for each ($(memory_note)).
+* **journal**: the time that one create spends writing and syncing its journal,
+  of the whole of it. It syncs $(journal_note) times: once with the plan, and
+  then its directory, before each step, at the commit, and when it is emptied.
 
 ## Where the time of a create goes
 
