@@ -284,7 +284,7 @@ static bool ask_loop(struct scan *s, const char *name)
 {
     AUTO_FREE char *path = snap_printf("/dev/%s", name);
     AUTO_CLOSE int fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
-    struct loop_info64 info;
+    struct loop_info64 info = { 0 };
     bool writes;
 
     if (fd < 0) return false;

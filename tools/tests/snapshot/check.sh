@@ -7,6 +7,7 @@
 #
 # fast: the programs and *.t.sh files that follow "--", several at once (those
 #       under storage/ one after the other: they share loop devices and LVM).
+#       VALGRIND=1: each program under valgrind, see valgrind.sh.
 # fault: the sweep of fault/, whose standard output is TAP; FAULT_ALL=1: each
 #       point in every scene.
 # fuzz: fuzz/all.sh, the parsers of what comes from outside.
@@ -99,6 +100,9 @@ my %env = map { $_ => $ENV{$_} } qw(SRC BUILD TEST_TIMEOUT LAB_TIMEOUT);
 my (%skips, %at_end);
 my ($passed, $failed, $skipped) = (0, 0, 0);
 
+my @valgrind = $ENV{VALGRIND}
+    ? ('sh', "$env{SRC}/tools/tests/snapshot/valgrind.sh") : ();
+
 sub name_of {
     my ($path) = @_;
     $path =~ s{.*/tools/tests/snapshot/}{};
@@ -110,7 +114,7 @@ sub command_for {
     my ($seconds) = @_;
     return sub {
         my ($harness, $file) = @_;
-        my @how = $file =~ /\.sh\z/ ? ('bash') : ();
+        my @how = $file =~ /\.sh\z/ ? ('bash') : @valgrind;
         my @all = $file =~ m{/sweep\z} && $ENV{FAULT_ALL} ? ('-a') : ();
         return ['timeout', '-k', 10, $seconds, @how, $file, @all];
     };

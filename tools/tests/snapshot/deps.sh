@@ -6,9 +6,10 @@
 #
 #   deps.sh build    to build the project and run the tests without a lab
 #   deps.sh fuzz     to build it, and the fuzz targets
+#   deps.sh valgrind to build it, and to run the tests under valgrind
 #   deps.sh lab      to build it, and the lab: a Xen host inside QEMU
 #
-#   deps.sh --list build|fuzz|lab   only print what the set is, one a line
+#   deps.sh --list build|fuzz|valgrind|lab   only print what the set is, one a line
 #
 # Nothing is asked of the network when nothing is missing. The hypervisor and
 # the kernel of the lab are not in the list: installing them would rewrite
@@ -97,7 +98,8 @@ case ${1:-} in
 build) set_of="$build_set" ;;
 fuzz)  set_of="$build_set $fuzz_set" ;;
 lab)   set_of="$build_set $lab_set" ;;
-*)     say "usage: deps.sh [--list] build|fuzz|lab"; exit 2 ;;
+valgrind) set_of="$build_set valgrind" ;;
+*)     say "usage: deps.sh [--list] build|fuzz|valgrind|lab"; exit 2 ;;
 esac
 if test $list = yes; then
     for word in $set_of; do echo "${word%%|*}"; done | sort -u

@@ -8,6 +8,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/time.h>
@@ -1240,6 +1241,8 @@ int main(void)
 {
     size_t i;
 
+    /* Under valgrind it would be called like that. */
+    prctl(PR_SET_NAME, program_invocation_short_name);
     test_command();
     test_split_at_every_byte();
     test_glued();

@@ -658,7 +658,7 @@ static int on_small_disk(void)
     int fd;
 
     if (mkdir(at, 0700) || unshare(CLONE_NEWNS) ||
-        mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) ||
+        mount("none", "/", "none", MS_REC | MS_PRIVATE, NULL) ||
         mount("none", at, "tmpfs", 0, "size=2m"))
         return NOT_TRIED;
     if (snap_fs_free_bytes(&sc, path, &before) || before > 2 << 20) return 1;

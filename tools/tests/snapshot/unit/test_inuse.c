@@ -9,6 +9,7 @@
 #include <sched.h>
 #include <signal.h>
 #include <sys/mount.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 
@@ -272,8 +273,11 @@ static void is_fast(void)
     u = scan(path, 0);
     took = snap_now_ms() - start;
     /* A generous bound: the machine may be busy with other tests. */
-    ok(u.len == 1 && took < 1000, "one of %d processes is found in %d ms",
-       CROWD, (int)took);
+    if (getenv("VALGRIND"))
+        skip("under valgrind time says nothing");
+    else
+        ok(u.len == 1 && took < 1000, "one of %d processes is found in %d ms",
+           CROWD, (int)took);
     snap_inuse_dispose(&u);
     for (i = 0; i < CROWD; i++) stop_holder(pids[i]);
 }
@@ -308,8 +312,8 @@ static int mount_and_scan(const char *dev, int ready, int done)
     char c;
 
     if (mkdir(at, 0700) || unshare(CLONE_NEWNS) ||
-        mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) ||
-        mount(dev, at, "ext4", 0, NULL))
+        mount("none", "/", "none", MS_REC | MS_PRIVATE, NULL) ||
+        mount(dev, at, "ext4", 0, ""))
         return 99;
     if (!used_by_text(dev, "the file system mounted at /tmp/test-inuse-"))
         return 1;
@@ -453,6 +457,8 @@ int main(void)
     char template[] = "/tmp/test-inuse-XXXXXX";
     const char *argv[] = { "rm", "-rf", template, NULL };
 
+    /* Under valgrind it would be called like that. */
+    prctl(PR_SET_NAME, program_invocation_short_name);
     tmp = mkdtemp(template);
     if (!tmp) bail("mkdtemp: %s", strerror(errno));
     sees_ourselves();

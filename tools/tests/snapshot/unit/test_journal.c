@@ -19,7 +19,7 @@ static struct snap_ctx sc = SNAP_CTX_INIT;
 static bool own_namespace(void)
 {
     return !unshare(CLONE_NEWNS)
-           && !mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL)
+           && !mount("none", "/", "none", MS_REC | MS_PRIVATE, NULL)
            && !mount("none", "/var/lib", "tmpfs", 0, "mode=755")
            && !mkdir("/var/lib/xen", 0755);
 }
