@@ -29,9 +29,11 @@ DEPS   := yes
 NPROC  := $(shell nproc 2>/dev/null || echo 2)
 # Use all processors, unless the caller has said how many.
 JOBS    = $(if $(filter -j%,$(MAKEFLAGS)),,-j$(NPROC))
-RUNS   := demo bench check check-fast check-fault check-fuzz check-lab
+RUNS   := demo bench check check-fast check-fault check-fuzz check-lab \
+          check-steps check-power check-valgrind
 
 .PHONY: all help install uninstall clean distclean lib deps-build deps-lab \
+        deps-fuzz deps-valgrind \
         test-programs fault-program fuzz-programs $(RUNS)
 
 help:
@@ -43,6 +45,9 @@ help:
 	@echo 'make check-fast     the same without the lab'
 	@echo 'make check-fault    let each call of the library fail, and be killed there'
 	@echo 'make check-fuzz     feed the parsers of what comes from outside'
+	@echo 'make check-valgrind run what check-fast runs under valgrind'
+	@echo 'make check-steps    on a real Xen: let each step fail, and be killed'
+	@echo 'make check-power    on a real Xen: cut the power of the host'
 	@echo 'make check-lab      the lab alone: a real Xen host inside QEMU'
 	@echo 'make bench          measure against the stock tools, in the lab'
 	@echo 'make lib            build libxlsnapshot.a alone'
@@ -54,7 +59,9 @@ help:
 	@echo 'Variables: WERROR=1 (warnings are errors), CFLAGS=, LDFLAGS=,'
 	@echo 'V=1 (show commands), VERBOSE=1 (show each claim of a test),'
 	@echo 'SAN=no (tests without sanitizers), DEPS=no (install no packages),'
-	@echo 'FAULT_ALL=1 (check-fault tries each call in every scene, for an hour).'
+	@echo 'FAULT_ALL=1 (check-fault tries each call in every scene, for an hour),'
+	@echo 'FAULT_SCENES= (of check-steps; all take two hours), POWER_CUTS=20,'
+	@echo 'POWER_SEED= (of check-power; a cut takes a minute).'
 
 ifeq ($(wildcard config.mk),)
 # ------------------------------------------------------------------------
@@ -233,6 +240,10 @@ $(fault_bin): $(fault_src:%.c=obj-fault/%.o) obj-fault/libxlsnapshot.a
 	$(Q)$(CC) $(link-obj-fault) -o $@ $(filter %.o,$^) \
 	    obj-fault/libxlsnapshot.a $(XEN_LIBS) $(LIBS)
 
+# An xl whose steps fail, for the lab.
+-include obj-fault/$T/lab/faults.d
+obj-fault/xl: obj-fault/$T/lab/faults.o
+
 # Of the library only; xl's files besides where the target is about one.
 fuzz_bin := $(fuzz_src:%.c=obj-fuzz/%)
 obj-fuzz/$T/fuzz/fuzz_snapconfig: \
@@ -300,7 +311,7 @@ check_env = VERBOSE='$(filter-out 0 no,$(VERBOSE))' \
             BUILD='$(CURDIR)' SRC='$(abspath $(srcdir))' SAN='$(SAN)' \
             CC='$(CC)' LAB_DIR='$(CURDIR)/lab' LAB_BIN='$(CURDIR)'
 
-deps-build deps-fuzz deps-lab:
+deps-build deps-fuzz deps-lab deps-valgrind:
 ifeq ($(DEPS),yes)
 	@sh $(tests)/deps.sh $(@:deps-%=%)
 endif
@@ -324,9 +335,22 @@ check-fast: deps-build
 	@$(check_env) sh $(tests)/check.sh fast -- $(test_bin) \
 	    $(test_sh:%='$(abspath $(srcdir))/%')
 
+check-valgrind: deps-valgrind
+	@$(MAKE) --no-print-directory $(JOBS) SAN=no all test-programs
+	@VALGRIND=1 TEST_TIMEOUT=600 $(check_env) sh $(tests)/check.sh fast -- \
+	    $(test_src:%.c=obj/%)
+
 check-lab: deps-lab
 	@$(MAKE) --no-print-directory $(JOBS) WERROR=1 all
 	@$(check_env) sh $(tests)/check.sh lab --
+
+check-steps: deps-lab
+	@$(MAKE) --no-print-directory $(JOBS) obj-fault/xl
+	@$(check_env) bash $(tests)/lab/sweep.sh $(FAULT_SCENES)
+
+check-power: deps-lab
+	@$(MAKE) --no-print-directory $(JOBS) all
+	@$(check_env) bash $(tests)/lab/power.sh
 
 demo: deps-lab
 	@$(MAKE) --no-print-directory $(JOBS) all

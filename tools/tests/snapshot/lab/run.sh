@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: LGPL-2.1-only
 #
-# run.sh [--timeout S] [--keep-disk] [--mem MB] [--carry PATH]
+# run.sh [--timeout S] [--keep-disk] [--log-writes] [--mem MB] [--carry PATH]
 #        -- SCRIPT [ARG...]
 #
 # Boot a real Xen host inside QEMU, run SCRIPT in its dom0, pass on what it
@@ -20,7 +20,8 @@
 #          time need two.
 #
 # SCRIPT is a name in this directory or a path.  --carry copies a file or
-# directory to /lab/carry.
+# directory to /lab/carry.  --log-writes logs what is written to the disk of
+# dom0 into writes.log in LAB_KEEP, for power-cut.pl.
 
 set -uo pipefail
 
@@ -42,6 +43,7 @@ lab_bin=${LAB_BIN:-}
 keep=${LAB_KEEP:-$lab_dir}
 timeout=900
 keep_disk=
+log_writes=
 mem=6144
 carry=()
 qemu_pid=
@@ -68,6 +70,7 @@ while [ $# -gt 0 ]; do
     --mem) mem=${2:?}; shift 2 ;;
     --carry) carry+=("${2:?}"); shift 2 ;;
     --keep-disk) keep_disk=1; shift ;;
+    --log-writes) log_writes=1; shift ;;
     --) shift; break ;;
     -*) usage ;;
     *) break ;;
@@ -140,9 +143,18 @@ fill_share() {
 }
 
 disk_file() {
+    local unsafe=cache.no-flush=on
+
     disk=$run/disk.raw
     [ -z "$keep_disk" ] || disk=$keep/disk.raw
     [ -f "$disk" ] || truncate -s "$DISK_SIZE" "$disk"
+    drive=(-drive "if=none,id=d0,file=$disk,format=raw,cache=unsafe")
+    [ -n "$log_writes" ] || return
+    rm -f "$keep/writes.log"
+    : > "$keep/writes.log"
+    drive=(-blockdev "driver=file,node-name=data,filename=$disk,$unsafe"
+        -blockdev "driver=file,node-name=log,filename=$keep/writes.log,$unsafe"
+        -blockdev driver=blklogwrites,node-name=d0,file=data,log=log)
 }
 
 # Never KVM: nested, it cannot run Xen.  The CPU has just enough for HVM and
@@ -167,8 +179,7 @@ $lab_dir/dom0.cpio" \
         -device virtio-9p-pci,fsdev=fs0,mount_tag=root \
         -fsdev "local,id=fs1,path=$run,$share" \
         -device virtio-9p-pci,fsdev=fs1,mount_tag=lab \
-        -drive "if=none,id=d0,file=$disk,format=raw,cache=unsafe" \
-        -device virtio-blk-pci,drive=d0 \
+        "${drive[@]}" -device virtio-blk-pci,drive=d0 \
         </dev/null 2> "$run/qemu.log" &
     qemu_pid=$!
 }
