@@ -20,7 +20,8 @@ char *snap_journal_path(const char *domain_name)
 {
     AUTO_FREE char *encoded = snap_fs_encode_name(domain_name);
 
-    return snap_printf("%s/%s%s", SNAP_JOURNAL_DIR, encoded, SNAP_JOURNAL_SUFFIX);
+    return snap_printf("%s/%s%s", SNAP_JOURNAL_DIR, encoded,
+                       SNAP_JOURNAL_SUFFIX);
 }
 
 /* ---- the lock ---------------------------------------------------- */
@@ -84,7 +85,7 @@ static int sync_journal(struct snap_ctx *sc, struct snap_journal *j)
 /* One write: a reader sees the line whole or torn at the end; and what is torn
  * now must not have the next line glued to it. */
 static int write_journal(struct snap_ctx *sc, struct snap_journal *j,
-                      const char *text)
+                         const char *text)
 {
     size_t len = strlen(text);
     struct stat st;
