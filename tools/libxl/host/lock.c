@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
@@ -16,26 +17,71 @@
 
 #define POLL_MS 50
 
+/* The number of a file that a line about a lock names, or 0: "1: FLOCK ADVISORY
+ * WRITE 812 fe:00:131 0 EOF", in fdinfo with "lock:" before it. *pid: who took
+ * it. */
+static unsigned long long locked_file(const char *line, int *pid)
+{
+    unsigned long long ino;
+    unsigned maj, min;
+
+    if (!strncmp(line, "lock:", 5)) line += 5;
+    return sscanf(line, "%*s FLOCK %*s %*s %d %x:%x:%llu", pid, &maj, &min,
+                  &ino) == 4 ? ino : 0;
+}
+
+/* Does the process have that lock, from whomever? */
+static bool has_lock(const char *pid, unsigned long long ino)
+{
+    AUTO_FREE char *dir = snap_printf("/proc/%s/fdinfo", pid);
+    DIR *d = opendir(dir);
+    struct dirent *e;
+    bool has = false;
+
+    while (d && !has && (e = readdir(d))) {
+        AUTO_FREE char *path = snap_printf("%s/%s", dir, e->d_name);
+        FILE *f = fopen(path, "re");
+        char line[256];
+        int ignored;
+
+        while (f && fgets(line, sizeof(line), f))
+            has |= locked_file(line, &ignored) == ino;
+        if (f) fclose(f);
+    }
+    if (d) closedir(d);
+    return has;
+}
+
+/* A lock outlives the process that took it in those that were forked. */
+static int find_heir(unsigned long long ino)
+{
+    DIR *proc = opendir("/proc");
+    struct dirent *e;
+    int heir = 0;
+
+    while (proc && !heir && (e = readdir(proc)))
+        if (e->d_name[0] > '0' && e->d_name[0] <= '9'
+            && has_lock(e->d_name, ino))
+            heir = atoi(e->d_name);
+    if (proc) closedir(proc);
+    return heir;
+}
+
 int snap_lock_holder(int fd)
 {
     FILE *f = fopen("/proc/locks", "re");
     char line[256];
     struct stat st;
-    int holder = 0;
+    int holder = 0, heir = 0, pid;
 
     if (!f) return 0;
     if (fstat(fd, &st)) st.st_ino = 0;
-    while (fgets(line, sizeof(line), f)) {
-        unsigned long long ino;
-        unsigned maj, min;
-        int pid;
-
-        if (sscanf(line, "%*s FLOCK %*s %*s %d %x:%x:%llu", &pid, &maj, &min,
-                   &ino) == 4 && ino == st.st_ino)
-            holder = pid;
-    }
+    while (st.st_ino && fgets(line, sizeof(line), f))
+        if (locked_file(line, &pid) == st.st_ino) holder = pid;
     fclose(f);
-    return holder;
+    if (holder > 0 && kill(holder, 0) && errno == ESRCH)
+        heir = find_heir(st.st_ino);
+    return heir ? heir : holder;
 }
 
 static int fail_held(struct snap_ctx *sc, int fd, const char *what,

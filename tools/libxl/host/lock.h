@@ -34,7 +34,8 @@ void snap_lock_drop(struct snap_lock *l);
 /* Remove the files with that suffix that are empty and that nobody has locked:
  * those who had them were killed. */
 void snap_lock_sweep(const char *suffix);
-/* Who holds the lock on this file, from /proc/locks; 0: nobody, unknown. */
+/* Who holds the lock on this file, from /proc/locks; one that lives, if there
+ * is one.  0: nobody, unknown. */
 int snap_lock_holder(int fd);
 
 #endif

@@ -29,6 +29,8 @@ const struct excuse excuses[] = {
     { "ask_loop", NULL, BLOCK },
     { "fail_held", NULL, HELD },
     { "snap_lock_holder", NULL, HELD },
+    { "find_heir", NULL, HELD },
+    { "has_lock", NULL, HELD },
     { "lock_within", "poll", HELD },
     { "snap_monitor_hold", "poll", SLOW },
     { "see_running", "poll", SLOW },

@@ -4,6 +4,8 @@
 #include "host/image_locks.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <string.h>
@@ -154,6 +156,35 @@ static void test_death(void)
     is_uint(lock_files(), 0, "nothing is left");
 }
 
+/* A process takes a lock and is gone; what it forked has it. */
+static void test_heir(void)
+{
+    static const char path[] = SNAP_LOCK_DIR "/heir.lock";
+    struct snap_lock l;
+    int said[2], heir = 0, fd;
+    pid_t pid;
+
+    if (pipe(said)) bail("pipe: %s", strerror(errno));
+    pid = fork();
+    if (!pid) {
+        if (snap_lock_take(&sc, path, false, 0, "x", &l, NULL)) _exit(1);
+        pid = fork();
+        if (!pid) {
+            poll(NULL, 0, 60000);
+            _exit(0);
+        }
+        _exit(write(said[1], &pid, sizeof(pid)) != sizeof(pid));
+    }
+    waitpid(pid, NULL, 0);
+    if (read(said[0], &heir, sizeof(heir)) != sizeof(heir)) bail("no heir");
+    fd = open(path, O_RDWR | O_CLOEXEC);
+    is_uint(snap_lock_holder(fd), heir, "who has a lock whose taker is gone is "
+            "found");
+    close(fd);
+    kill(heir, SIGKILL);
+    unlink(path);
+}
+
 int main(void)
 {
     if (geteuid() || !own_namespace())
@@ -165,6 +196,7 @@ int main(void)
     test_shared();
     test_names();
     test_death();
+    test_heir();
     snap_clear(&sc);
     return done_testing();
 }
