@@ -216,7 +216,7 @@ int xl_fail(const struct xl_request *rq, int status, const char *hint,
 
     xl_message("Error: %s", text);
     if (status == XL_UNDONE)
-        xl_message("The domain is as before.");
+        xl_message("All of it was undone.");
     if (status == XL_NOT_WHOLE)
         xl_message("This is not whole: %s", hint
                    ? "run the following command to finish it."

@@ -19,7 +19,19 @@
 static int suspend_failed(struct snap_act *a, int xl_rc, const char *line)
 {
     const char *name = a->facts->dom.name;
+    struct snap_dominfo dom;
+    int rc;
 
+    /* libxl does not say it like that. */
+    rc = snap_xen_domain(a->xen, a->facts->dom.domid, &dom);
+    if (!rc) snap_dominfo_dispose(&dom);
+    if (rc == ERROR_DOMAIN_NOTFOUND) {
+        snap_clear(a->sc);
+        return snap_fail(a->sc, rc, "domain '%s' (%u) is gone: it rebooted, "
+                         "powered off or was destroyed while its memory was "
+                         "saved", name, a->facts->dom.domid);
+    }
+    if (rc) snap_clear(a->sc);
     /* libxl withdrew the request: the guest never saw it, nothing comes. */
     a->withdrawn = line && strstr(line, "didn't acknowledge suspend");
     if (xl_rc == ERROR_GUEST_TIMEDOUT)

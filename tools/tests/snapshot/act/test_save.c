@@ -27,6 +27,7 @@ static void begin(struct run *r)
     fake_open(&sc, &r->xen);
     r->facts.dom.name = snap_strdup("web");
     r->facts.dom.current_kb = 1024;
+    r->facts.dom.domid = 7;
     r->act = (struct snap_act) {
         .sc = &sc, .xen = &r->xen, .facts = &r->facts,
         .header_bytes = HEADER_BYTES,
@@ -127,6 +128,14 @@ static void test_libxl_fails(void)
     is_int(suspend(&r), ERROR_NOMEM, "libxl's failure is passed on");
     like(sc.message, "saving the memory of domain 'web' failed (libxl -5)",
          "with its code");
+    end(&r);
+    begin(&r);
+    fake->suspend_rc = ERROR_FAIL;
+    fake->exists = false;
+    is_int(suspend(&r), ERROR_DOMAIN_NOTFOUND, "a domain that went away "
+           "meanwhile is gone");
+    like(sc.message, "domain 'web' (7) is gone: it rebooted, powered off or",
+         "which is said, not libxl's riddle");
     end(&r);
 }
 

@@ -238,7 +238,7 @@ static void create_ends(void)
     rmdir(new);
     run("undone", "snapshot-create", "-n", "s1", "web");
     is_int(status, 3, "undone is 3");
-    like(err, "is as before", "and says so");
+    like(err, "All of it was undone.", "and says so");
     run("not whole", "snapshot-create", "-n", "s1", "web");
     is_int(status, 4, "not whole is 4");
     like(err, "\n    xl snapshot-recover 'a b'\n",
