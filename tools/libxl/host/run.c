@@ -180,6 +180,7 @@ struct start {
     int *keep;                  /* opts->keep_fds and the report pipe */
     size_t nkeep;
     int null_fd, out_fd, err_fd, report_fd;
+    int read_fds[2];            /* our ends of its stdout and stderr */
 };
 
 static void reap_into(pid_t pid, int *status)
@@ -204,8 +205,9 @@ static void end_like(int status)
  * The caller of this waits in it for the program, whose part its return is,
  * and ends like it.  0, or -1 with errno.
  */
-static int stay_with_lock(int lock_fd)
+static int stay_with_lock(const struct start *s)
 {
+    const int keep[] = { s->opts->lock_fd, s->read_fds[0], s->read_fds[1] };
     int status = 127 << 8;
     pid_t pid;
 
@@ -213,9 +215,10 @@ static int stay_with_lock(int lock_fd)
     signal(SIGCHLD, SIG_DFL);
     pid = fork();
     if (pid <= 0) return pid;
-    /* Nor may the ends of our pipes stay open. */
+    /* A program that talks to nobody any more would die of SIGPIPE; what it
+     * says fits into the pipes. */
     snap_run_null_stdio();
-    snap_run_close_fds(&lock_fd, 1);
+    snap_run_close_fds(keep, 3);
     reap_into(pid, &status);
     end_like(status);
     return -1;
@@ -234,7 +237,7 @@ static void child_exec(const struct start *s)
     if (dup2(s->opts->stdin_fd ? s->opts->stdin_fd : s->null_fd, 0) < 0
         || dup2(s->out_fd, 1) < 0 || dup2(s->err_fd, 2) < 0)
         goto fail;
-    if (s->opts->lock_fd > 0 && stay_with_lock(s->opts->lock_fd)) goto fail;
+    if (s->opts->lock_fd > 0 && stay_with_lock(s)) goto fail;
     snap_run_close_fds(s->keep, s->nkeep);
     for (i = 0; i < s->opts->nkeep_fds; i++)
         if (fcntl(s->opts->keep_fds[i], F_SETFD, 0)) goto fail;
@@ -354,6 +357,8 @@ static int start_child(struct child *c, const char *const *argv)
     s.null_fd = null_fd;
     s.out_fd = out[1];
     s.err_fd = err[1];
+    s.read_fds[0] = out[0];
+    s.read_fds[1] = err[0];
     s.report_fd = report[1];
     rc = spawn(c, &s, report);
     if (rc) goto out;

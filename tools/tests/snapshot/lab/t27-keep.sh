@@ -181,7 +181,7 @@ apart g1 s1
 guest_mark g1
 xl snapshot-revert g1 s1 > /dev/null 2>&1 &
 pid=$!
-wait_for 60 pgrep -f "^$STOCK_XL restore" > /dev/null
+wait_for 60 pgrep -f "libxl-save-helper --restore" > /dev/null
 kill -KILL "$pid"
 wait "$pid" 2> /dev/null
 xl_ok "killed while the domain is built: recovery waits and finishes" \

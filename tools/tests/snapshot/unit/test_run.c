@@ -388,7 +388,10 @@ static void keeps_a_lock(void)
     struct snap_run_opts o = plain();
     struct snap_run_result r;
     int fd = mkostemp(path, O_CLOEXEC);
+    AUTO_FREE char *go = snap_printf("%s.go", path);
+    AUTO_FREE char *script = NULL;
 
+    close(open(go, O_CREAT | O_WRONLY | O_CLOEXEC, 0600));
     if (fd < 0 || flock(fd, LOCK_EX)) bail("lock: %s", strerror(errno));
     o.new_session = true;
     o.lock_fd = fd;
@@ -408,10 +411,13 @@ static void keeps_a_lock(void)
     ok(!strstr(r.out, path), "the program itself has not got the lock");
     snap_run_result_dispose(&r);
 
-    die_meanwhile(fd, "echo >&0; sleep 1; exit 3");
+    script = snap_printf("echo >&0; sleep 1; echo a; echo b >&2; rm %s.go",
+                         path);
+    die_meanwhile(fd, script);
     close(fd);
     ok(is_locked(path), "when we are killed the lock is still held");
     ok(is_free_within(path, 5000), "until the program has ended");
+    ok(access(go, F_OK), "which can go on talking, and comes to its end");
 
     fd = open(path, O_RDWR | O_CLOEXEC);
     if (fd < 0 || flock(fd, LOCK_EX)) bail("lock: %s", strerror(errno));
