@@ -280,12 +280,17 @@ void snap_strings_dispose(struct snap_strings *l)
  * Time and names
  */
 
-int64_t snap_now_ms(void)
+int64_t snap_now_us(void)
 {
     struct timespec now;
 
     clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+    return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
+}
+
+int64_t snap_now_ms(void)
+{
+    return snap_now_us() / 1000;
 }
 
 int snap_left_ms(int64_t deadline_ms)

@@ -120,7 +120,8 @@ void snap_strings_take(struct snap_strings *l, char *s);
 bool snap_strings_have(const struct snap_strings *l, const char *s);
 void snap_strings_dispose(struct snap_strings *l);
 
-int64_t snap_now_ms(void);          /* CLOCK_MONOTONIC */
+int64_t snap_now_us(void);          /* CLOCK_MONOTONIC, as is the next */
+int64_t snap_now_ms(void);
 int snap_left_ms(int64_t deadline_ms);  /* never negative, fits poll() */
 
 /*

@@ -167,6 +167,11 @@ static void note_rescue(const struct snap_guardian_charge *c)
         return;
 }
 
+static bool may_stand(char phase)
+{
+    return phase == 'S' || phase == 's';
+}
+
 /* A live save asks the guest only at its end: one that never was asked will
  * not suspend itself. */
 static int time_to_wait(struct snap_xen *eye, uint32_t domid, char phase)
@@ -179,7 +184,7 @@ static int time_to_wait(struct snap_xen *eye, uint32_t domid, char phase)
 static void act_on_death(const struct snap_guardian_charge *c,
                          struct snap_xen *eye, char phase)
 {
-    bool asked = phase == 'S' || phase == 's';
+    bool asked = may_stand(phase);
     struct snap_ctx sc = SNAP_CTX_INIT;
     AUTO_XEN struct snap_xen *x = NULL;
     int tries, wait_ms;
@@ -245,7 +250,7 @@ static void act_on_death_of_revert(const struct snap_guardian_charge *c,
         return;
     }
     end_worker(c->worker_pgid);
-    if (phase == 'S' || phase == 's') unpause(&sc, c);
+    if (may_stand(phase)) unpause(&sc, c);
     snap_monitor_release(&c->monitor);
 }
 

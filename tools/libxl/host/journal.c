@@ -9,7 +9,6 @@
 #include <fcntl.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
 
 #include "host/fs.h"
 #include "host/lock.h"
@@ -62,14 +61,6 @@ void snap_journal_unlock(struct snap_journal *j)
 
 /* ---- the content ------------------------------------------------- */
 
-static int64_t now_us(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
-}
-
 /* The first time with its name, which the power may take away otherwise. */
 static int sync_journal(struct snap_ctx *sc, struct snap_journal *j)
 {
@@ -108,23 +99,23 @@ int snap_journal_add(struct snap_ctx *sc, struct snap_journal *j,
 {
     AUTO_FREE char *json = snap_json_print(line);
     AUTO_FREE char *text = snap_printf("%s\n", json);
-    int64_t began_us = now_us();
+    int64_t began_us = snap_now_us();
     int rc = write_journal(sc, j, text);
 
     if (!rc && sync) rc = sync_journal(sc, j);
-    j->spent_us += now_us() - began_us;
+    j->spent_us += snap_now_us() - began_us;
     return rc;
 }
 
 int snap_journal_close(struct snap_ctx *sc, struct snap_journal *j)
 {
-    int64_t began_us = now_us();
+    int64_t began_us = snap_now_us();
 
     if (ftruncate(j->fd, 0) || fdatasync(j->fd))
         return snap_fail_errno(sc, errno, "cannot empty the journal '%s'",
                                j->path);
     j->open = false;
-    j->spent_us += now_us() - began_us;
+    j->spent_us += snap_now_us() - began_us;
     snap_log(sc, SNAP_LOG_DEBUG, "journal: %u syncs, %lld us", j->syncs + 1,
              (long long)j->spent_us);
     return 0;

@@ -190,7 +190,7 @@ static void reap_into(pid_t pid, int *status)
 }
 
 /* End as another process did. */
-static void end_like(int status)
+static void __attribute__((noreturn)) end_like(int status)
 {
     struct rlimit no_core = { 0, 0 };
 
@@ -221,7 +221,6 @@ static int stay_with_lock(const struct start *s)
     snap_run_close_fds(keep, 3);
     reap_into(pid, &status);
     end_like(status);
-    return -1;
 }
 
 static void child_exec(const struct start *s)

@@ -24,14 +24,14 @@ static int suspend_failed(struct snap_act *a, int xl_rc, const char *line)
 
     /* libxl does not say it like that. */
     rc = snap_xen_domain(a->xen, a->facts->dom.domid, &dom);
-    if (!rc) snap_dominfo_dispose(&dom);
-    if (rc == ERROR_DOMAIN_NOTFOUND) {
+    if (rc)
         snap_clear(a->sc);
+    else
+        snap_dominfo_dispose(&dom);
+    if (rc == ERROR_DOMAIN_NOTFOUND)
         return snap_fail(a->sc, rc, "domain '%s' (%u) is gone: it rebooted, "
                          "powered off or was destroyed while its memory was "
                          "saved", name, a->facts->dom.domid);
-    }
-    if (rc) snap_clear(a->sc);
     /* libxl withdrew the request: the guest never saw it, nothing comes. */
     a->withdrawn = line && strstr(line, "didn't acknowledge suspend");
     if (xl_rc == ERROR_GUEST_TIMEDOUT)

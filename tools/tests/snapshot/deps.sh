@@ -9,7 +9,8 @@
 #   deps.sh valgrind to build it, and to run the tests under valgrind
 #   deps.sh lab      to build it, and the lab: a Xen host inside QEMU
 #
-#   deps.sh --list build|fuzz|valgrind|lab   only print what the set is, one a line
+#   deps.sh --list build|fuzz|valgrind|lab
+#                    only print what the set is, one a line
 #
 # Nothing is asked of the network when nothing is missing. The hypervisor and
 # the kernel of the lab are not in the list: installing them would rewrite

@@ -14,7 +14,7 @@ work=                           # for files, on the disk of LAB_DIR
 
 # shellcheck disable=SC2317 # the trap calls it
 lab_leave() {
-    [ -z "$work" ] || rm -rf "$bin" "$work"
+    [ -z "$work" ] || rm -rf "$work"
 }
 
 # give_up WHY: nothing after this makes sense.
@@ -28,8 +28,8 @@ lab_begin() {
     trap lab_leave EXIT
     trap 'exit 130' INT
     trap 'exit 143' TERM HUP
-    bin=$(mktemp -d) && mkdir -p "$LAB_DIR" &&
-        work=$(mktemp -d "$LAB_DIR/work.XXXXXX") || exit 1
+    mkdir -p "$LAB_DIR" && work=$(mktemp -d "$LAB_DIR/work.XXXXXX") &&
+        bin=$work/bin && mkdir "$bin" || exit 1
     bash "$here/prepare.sh" "$LAB_DIR" > "$work/errors" 2>&1 ||
         give_up "the lab cannot be prepared: $(tail -n 1 "$work/errors")"
     cp "$1" "$bin/xl" && ln -s xl "$bin/xl-snapshot" ||

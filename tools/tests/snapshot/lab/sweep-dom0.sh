@@ -3,7 +3,7 @@
 #
 # The fault sweep on a real Xen, in dom0; run by `make check-steps`.
 #
-#   sweep-dom0.sh [SCENE...]
+#   sweep-dom0.sh SCENE...
 #
 # Every step of an operation begins and ends with a line in its journal.  Each
 # of these lines is where the operation is killed once, and each beginning is
@@ -79,14 +79,15 @@ listed() {
 
 # No file, tag or directory without a snapshot or a domain that wants it.
 look_for_litter() {
-    local file dir tag
+    local file dir
 
     for file in "$D"/*.qcow2; do
         [[ " $before_files " == *" $file "* ]] || owned "$file" ||
             wrong "nobody wants $file"
     done
     for dir in "$STORE"/g1/*/; do
-        [ ! -d "$dir" ] || [ -e "$dir/snapshot.json" ] || wrong "$dir has no manifest"
+        [ ! -d "$dir" ] || [ -e "$dir/snapshot.json" ] ||
+            wrong "$dir has no manifest"
     done
     [ -z "$(ls -A "$JOURNAL")" ] || wrong "journal: $(ls -A "$JOURNAL")"
     find "$STORE" "$D" -name '.*.new' -o -name '*.tmp' | grep -q . &&
@@ -239,8 +240,6 @@ sweep() {
 lab_disk || bail_out "no disk"
 echo "disk = [ 'vdev=xvda,type=external', 'vdev=xvdb,type=internal' ]" \
     > "$LAB/mixed.cfg"
-[ $# -gt 0 ] || set -- create-internal create-external-mixed create-live \
-    revert-internal revert-external revert-keep
 for scene; do
     set_stage "$scene"
     say "$scene"

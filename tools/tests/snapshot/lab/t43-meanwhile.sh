@@ -14,7 +14,6 @@
 
 lab_disk || bail_out "no disk"
 
-JOURNAL=$STORE/.journal
 n=0                             # snapshots begun: each has its own name
 pid=
 
