@@ -107,7 +107,7 @@ look_at_domain() {
     local at
 
     [[ $(domain_state g1) != *[psd]* ]] || wrong "it is $(domain_state g1)"
-    guest_wait_ticks g1 3 40 > /dev/null || wrong "it does not tick"
+    guest_wait_ticks g1 3 > /dev/null || wrong "it does not tick"
     [ "$(guest_mismatches g1)" = 0 ] || wrong "RAM and disks do not agree"
     [ "$(monitor_state g1)" = S ] || wrong "monitor: $(monitor_state g1)"
     at=$(configured g1)

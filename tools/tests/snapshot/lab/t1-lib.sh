@@ -164,7 +164,7 @@ immutable() {
 
 # ticks_on NAME WORDS: it ticks, and memory and disks agree, since the mark.
 ticks_on() {
-    ok "$2: the guest ticks" guest_wait_ticks "$1" 5 "${3:-60}"
+    ok "$2: the guest ticks" guest_wait_ticks "$1" 5 "${3:-240}"
     is "$2: memory and disks agree" "$(guest_mismatches "$1")" 0
 }
 
@@ -243,7 +243,7 @@ comes_back() {
     before=$(guest_last_tick "$1")
     guest_mark "$1"
     guest_send "$1" reboot
-    guest_wait_said "$1" '^TICK start [0-9]+' "${3:-60}"
+    guest_wait_said "$1" '^TICK start [0-9]+' "${3:-240}"
     count=$(guest_start_count "$1")
     if ! ok "$2: a reboot comes up on the right images" \
         test "${count:-0}" -ge "${before:-1}"; then
@@ -260,9 +260,9 @@ goes_away() {
     monitor=$(monitor_pid "$1")
     qemu=$(qemu_pid "$1")
     guest_send "$1" poweroff
-    ok "$2: a poweroff is cleaned up" wait_for 40 is_gone "$1"
-    ok "$2: the monitor then ends" wait_for 20 pid_gone "${monitor:-1}"
-    wait_for 20 pid_gone "${qemu:-0}" || diag "QEMU $qemu is still there"
+    ok "$2: a poweroff is cleaned up" wait_for 160 is_gone "$1"
+    ok "$2: the monitor then ends" wait_for 80 pid_gone "${monitor:-1}"
+    wait_for 80 pid_gone "${qemu:-0}" || diag "QEMU $qemu is still there"
 }
 
 # watched NAME WORDS: its monitor waits for it.

@@ -109,7 +109,7 @@ from_instant "an xl.cfg" g3 s1
 is "an xl.cfg: its bridge counts" "$(bridge)" xenbr1
 is "an xl.cfg: its disks do not" "$(configured g3)" "$D/g3-0.s1-r1.qcow2"
 guest_send g3 reboot
-ok "an xl.cfg: its actions count" wait_for 30 is_gone g3
+ok "an xl.cfg: its actions count" wait_for 120 is_gone g3
 back_to "without it" g3 s1
 is "without it the old bridge counts" "$(bridge)" xenbr0
 guest_destroy g3

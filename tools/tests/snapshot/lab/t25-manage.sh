@@ -97,7 +97,7 @@ back_to "the other snapshot still works" g1 s1
 ok "delete: its name is free again" xl snapshot-create -i -n s2 \
     --exclude xvdb g1
 "$STOCK_XL" destroy g1
-wait_for 20 is_gone g1
+wait_for 80 is_gone g1
 xl_ok "delete, stopped: it is done" snapshot-delete g1 s2
 is "delete, stopped: the tag is gone, the other stays" \
     "$(tags "$D/g1-0.qcow2")" s1

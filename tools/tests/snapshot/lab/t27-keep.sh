@@ -106,11 +106,11 @@ killed() {
     rm -rf "$STORE/g1/dead"
     xl snapshot-revert --keep dead g1 s1 > /dev/null 2>&1 &
     pid=$!
-    wait_for 30 "$@"
+    wait_for 120 "$@"
     kill -KILL "$pid"
     wait "$pid" 2> /dev/null
     guest_mark g1
-    ok "$words: the guest goes on by itself" guest_wait_ticks g1 2
+    ok "$words: the guest goes on by itself" guest_wait_ticks g1 2 40
     xl_ok "$words: recovery" snapshot-recover g1
     diag "$out"
     is "$words: no journal is left" "$(ls -A "$STORE/.journal")" ""
@@ -146,7 +146,7 @@ guest_mark g1
 env --default-signal=INT xl snapshot-revert --keep int g1 s1 \
     > "$LAB/stdout" 2> "$LAB/stderr" &
 pid=$!
-wait_for 30 test -e "$STORE/g1/int/snapshot.json"
+wait_for 120 test -e "$STORE/g1/int/snapshot.json"
 kill -INT "$pid"
 wait "$pid"
 is "interrupted: undone" $? 3
@@ -163,7 +163,7 @@ touch "$LAB/hang"
 guest_wait_ticks g1 3
 XL_STOCK=$LAB/once xl snapshot-revert --keep hang g1 s1 > /dev/null 2>&1 &
 pid=$!
-wait_for 60 pgrep -f 'sleep 321' > /dev/null
+wait_for 240 pgrep -f 'sleep 321' > /dev/null
 kill -KILL "$pid"
 wait "$pid" 2> /dev/null
 pkill -f 'sleep 321'
@@ -181,7 +181,7 @@ apart g1 s1
 guest_mark g1
 xl snapshot-revert g1 s1 > /dev/null 2>&1 &
 pid=$!
-wait_for 60 pgrep -f "libxl-save-helper --restore" > /dev/null
+wait_for 240 pgrep -f "libxl-save-helper --restore" > /dev/null
 kill -KILL "$pid"
 wait "$pid" 2> /dev/null
 xl_ok "killed while the domain is built: recovery waits and finishes" \

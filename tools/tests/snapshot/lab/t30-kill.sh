@@ -77,10 +77,10 @@ tools_gone() {
 is_whole() {
     wait "$pid" 2> /dev/null
     guest_mark g1
-    timed ok "$1: the guest goes on by itself" guest_wait_ticks g1 3 20
+    timed ok "$1: the guest goes on by itself" guest_wait_ticks g1 3 40
     diag "$1: it ticked again after $took_ms ms"
     is "$1: the domain does not stand" "$(is_suspended g1; echo $?)" 1
-    ok "$1: the guardian has ended" wait_for 30 tools_gone
+    ok "$1: the guardian has ended" wait_for 120 tools_gone
     is "$1: the monitor goes on" "$(monitor_state g1)" S
 }
 
@@ -244,7 +244,7 @@ for signal in INT TERM; do
         is "$words: the status is 3" $? 3
         diag "$words: it ended after $took_ms ms:" "$(tail -n 12 "$LAB/kill.err")"
         guest_mark g1
-        ok "$words: the guest ticks" guest_wait_ticks g1 3 20
+        ok "$words: the guest ticks" guest_wait_ticks g1 3 40
         is "$words: the monitor waits" "$(monitor_state g1)" S
         nothing_left "$words"
     done

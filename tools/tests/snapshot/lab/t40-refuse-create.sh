@@ -34,7 +34,7 @@ shown_change() {
 
 # well GUEST: it ticks, and nothing was wrong since the mark.
 well() {
-    guest_wait_ticks "$1" 2 40 && [ "$(guest_mismatches "$1")" = 0 ]
+    guest_wait_ticks "$1" 2 && [ "$(guest_mismatches "$1")" = 0 ]
 }
 
 # ticking: the guests to look at after each case.
@@ -387,7 +387,7 @@ kill_save() {
     exec 8<> /lab/stall
     "$STOCK_XL" save g2 /lab/stall > /lab/save.out 2>&1 &
     pid=$!
-    wait_for 20 state_is g2 s || diag "$(cat /lab/save.out)"
+    wait_for 80 state_is g2 s || diag "$(cat /lab/save.out)"
     sleep 0.5
     child=$(cat "/proc/$pid/task/$pid/children")
     # shellcheck disable=SC2086 # a list of numbers
@@ -416,7 +416,7 @@ bad_states() {
     state_is g2 s && guest_destroy g2 && start_g2
 
     guest_send g2 poweroff
-    wait_for 30 state_is g2 s || diag "g2 does not power off"
+    wait_for 120 state_is g2 s || diag "g2 does not power off"
     refused "a preserved domain that is powered off" \
         "domain 'g2' cannot .*is powered off; start it first" \
         xl snapshot-create g2
@@ -432,15 +432,15 @@ dying_domain() {
     qemu=$(xenstore-read "/local/domain/$domid/image/device-model-pid")
     kill -STOP "$qemu"
     "$STOCK_XL" destroy g2 > /dev/null 2>&1 &
-    if wait_for 20 state_is "$domid" d; then
-        wait_for 30 pid_gone $!
+    if wait_for 80 state_is "$domid" d; then
+        wait_for 120 pid_gone $!
         refused "a dying domain" "(dying|torn down|not running)" \
             xl snapshot-create "$domid"
     else
         skip "a dying domain: it was gone at once"
     fi
     kill -CONT "$qemu"
-    wait_for 20 pid_gone "$qemu"
+    wait_for 80 pid_gone "$qemu"
 }
 
 # ---- configurations that cannot be snapshotted ----------------------------

@@ -348,12 +348,12 @@ bad_states() {
         "/local/domain/$(guest_domid g2)/image/device-model-pid")
     kill -STOP "$qemu"
     "$STOCK_XL" destroy g2 > /dev/null 2>&1 &
-    wait_for 30 pid_gone $!
+    wait_for 120 pid_gone $!
     refused "a domain whose dead QEMU still has the image" \
         "'xvda': .*g2.qcow2' is in use by process $qemu" \
         xl snapshot-revert g2 s1
     kill -CONT "$qemu"
-    wait_for 20 pid_gone "$qemu"
+    wait_for 80 pid_gone "$qemu"
 }
 
 # ---- what fits works ---------------------------------------------------------------

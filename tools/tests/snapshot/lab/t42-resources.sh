@@ -72,7 +72,7 @@ space_is_taken_early() {
     guest_mark g1
     xl snapshot-create -v -n early --store /lab/small/store --exclude xvdb \
         g1 > "$LAB/stdout" 2> "$LAB/stderr" &
-    wait_for 20 test -s /lab/small/store/g1/early/memory.xl
+    wait_for 80 test -s /lab/small/store/g1/early/memory.xl
     dd if=/dev/zero of=/lab/small/fill bs=64k 2> /dev/null
     wait $!
     like "a file system that fills up meanwhile is no disaster" $? '^[03]$'
@@ -88,7 +88,7 @@ space_is_taken_early() {
 stopped_create() {
     xl snapshot-create -n "$1" --exclude xvdb g1 > "$LAB/first.out" 2>&1 &
     first=$!
-    wait_for 20 bash -c "ls $STORE/.journal/*.lock > /dev/null 2>&1"
+    wait_for 80 bash -c "ls $STORE/.journal/*.lock > /dev/null 2>&1"
     kill -STOP "$first"
 }
 
@@ -232,7 +232,7 @@ dead_monitor() {
     like "the guest has a monitor after all that" \
         "$(cat "/proc/$monitor/comm" 2>&1)" '^xl$'
     kill -KILL "$monitor"
-    wait_for 10 pid_gone "$monitor"
+    wait_for 40 pid_gone "$monitor"
     guest_mark g1
     xl snapshot-create -n dead --exclude xvdb g1 > "$LAB/stdout" \
         2> "$LAB/stderr"

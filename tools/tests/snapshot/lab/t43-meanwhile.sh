@@ -65,7 +65,7 @@ begin -e
 guest_send g1 reboot
 nap 3
 go_on "it reboots" 1 3
-ok "it reboots: it comes up again" guest_wait_said g1 '^TICK start [0-9]+' 90
+ok "it reboots: it comes up again" guest_wait_said g1 '^TICK start [0-9]+'
 nothing_left "it reboots"
 is "it reboots: on its image" "$(configured g1)" "$base"
 ticks_on g1 "it reboots"
@@ -75,10 +75,10 @@ begin -i
 guest_send g1 poweroff
 nap 3
 go_on "it powers off" 1 3
-ok "it powers off: it is gone" wait_for 40 is_gone g1
+ok "it powers off: it is gone" wait_for 160 is_gone g1
 nothing_left "it powers off"
 guest_start g1
-guest_wait_said g1 '^TICK start [0-9]+' 90
+guest_wait_said g1 '^TICK start [0-9]+'
 ticks_on g1 "it powers off, and is started"
 
 # ---- its disks -----------------------------------------------------------
@@ -119,7 +119,7 @@ helper_runs() {
 guest_mark g1
 "$STOCK_XL" save -c g1 "$IMG/g1.save" > "$LAB/save.said" 2>&1 &
 save=$!
-wait_for 20 helper_runs
+wait_for 80 helper_runs
 n=$((n + 1))
 run_xl snapshot-create -n "s$n" g1
 diag "somebody saves it: status $rc: $err"
