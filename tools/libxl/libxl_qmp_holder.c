@@ -8,7 +8,6 @@
 #include "libxl_qmp.h"
 
 #include <dirent.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <linux/netlink.h>
 #include <linux/rtnetlink.h>
@@ -18,6 +17,8 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/time.h>
+
+#include "host/process.h"
 
 #define STATE_ESTABLISHED 1     /* TCP_ESTABLISHED, which unix sockets share */
 #define MAX_PEERS 16
@@ -131,65 +132,47 @@ static bool is_peer(const struct peers *p, const char *link)
     return false;
 }
 
-/* Does the process with this directory in /proc have one of them open? */
-static bool has_peer(const struct peers *p, int proc_fd, const char *pid)
+struct holders {
+    struct peers peers;
+    struct snap_text text;
+};
+
+static void name_process(struct snap_text *t, int pid)
 {
-    AUTO_FREE char *name = snap_printf("%s/fd", pid);
-    int fd = openat(proc_fd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+    char comm[SNAP_COMM_SIZE];
+
+    snap_process_comm(pid, comm);
+    snap_text_add(t, "%s%s (pid %d)", t->len ? ", " : "", *comm ? comm : "?",
+                  pid);
+}
+
+/* Has the process one of them open? Then it is named; all are. */
+static int holds_peer(int pid, void *arg)
+{
+    struct holders *h = arg;
+    AUTO_FREE char *name = snap_printf("/proc/%d/fd", pid);
+    DIR *dir = opendir(name);
     const struct dirent *entry;
     bool found = false;
     char link[64];
     ssize_t len;
 
-    if (!dir) {
-        if (fd >= 0) close(fd);
-        return false;
-    }
-    while (!found && (entry = readdir(dir))) {
-        len = readlinkat(fd, entry->d_name, link, sizeof(link) - 1);
+    while (dir && !found && (entry = readdir(dir))) {
+        len = readlinkat(dirfd(dir), entry->d_name, link, sizeof(link) - 1);
         if (len <= 0) continue;
         link[len] = '\0';
-        found = is_peer(p, link);
+        found = is_peer(&h->peers, link);
     }
-    closedir(dir);
-    return found;
-}
-
-static void name_process(struct snap_text *t, int proc_fd, const char *pid)
-{
-    AUTO_FREE char *name = snap_printf("%s/comm", pid);
-    AUTO_CLOSE int fd = openat(proc_fd, name, O_RDONLY | O_CLOEXEC);
-    char comm[32];
-    ssize_t len = fd < 0 ? 0 : read(fd, comm, sizeof(comm));
-    ssize_t i;
-
-    while (len > 0 && comm[len - 1] == '\n') len--;
-    for (i = 0; i < len; i++) {
-        if (comm[i] < ' ' || comm[i] > '~') comm[i] = '?';
-    }
-    snap_text_add(t, "%s%.*s (pid %s)", t->len ? ", " : "",
-                  len > 0 ? (int)len : 1, len > 0 ? comm : "?", pid);
+    if (dir) closedir(dir);
+    if (found) name_process(&h->text, pid);
+    return 0;
 }
 
 char *snap_qmp_holders(const char *path)
 {
-    struct peers p = { .n = 0 };
-    struct snap_text t = { .data = NULL };
-    AUTO_FREE char *self = snap_printf("%ld", (long)getpid());
-    const struct dirent *entry;
-    DIR *proc;
+    struct holders h = { .text = { .data = NULL } };
 
-    find_peers(&p, path);
-    if (!p.n) return NULL;
-    proc = opendir("/proc");
-    if (!proc) return NULL;
-    while ((entry = readdir(proc))) {
-        const char *pid = entry->d_name;
-
-        if (pid[strspn(pid, "0123456789")] || !strcmp(pid, self)) continue;
-        if (has_peer(&p, dirfd(proc), pid)) name_process(&t, dirfd(proc), pid);
-    }
-    closedir(proc);
-    return t.data;
+    find_peers(&h.peers, path);
+    if (h.peers.n) snap_process_find(holds_peer, &h);
+    return h.text.data;
 }

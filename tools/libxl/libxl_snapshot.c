@@ -151,6 +151,13 @@ char *snap_op_quote(const char *word)
     return t.data;
 }
 
+char *snap_op_unwatched(const char *domain_name)
+{
+    return snap_printf("no xl monitor looks after domain '%s' (an `xl save "
+                       "-c` ends it): when its guest reboots or powers off "
+                       "nobody will act on it", domain_name);
+}
+
 char *snap_op_utc(void)
 {
     time_t now = time(NULL);

@@ -15,6 +15,8 @@
 #include <sys/file.h>
 #include <sys/stat.h>
 
+#include "host/process.h"
+
 #define POLL_MS 50
 
 /* The number of a file that a line about a lock names, or 0: "1: FLOCK ADVISORY
@@ -31,9 +33,10 @@ static unsigned long long locked_file(const char *line, int *pid)
 }
 
 /* Does the process have that lock, from whomever? */
-static bool has_lock(const char *pid, unsigned long long ino)
+static int has_lock(int pid, void *arg)
 {
-    AUTO_FREE char *dir = snap_printf("/proc/%s/fdinfo", pid);
+    AUTO_FREE char *dir = snap_printf("/proc/%d/fdinfo", pid);
+    const unsigned long long *ino = arg;
     DIR *d = opendir(dir);
     struct dirent *e;
     bool has = false;
@@ -45,26 +48,11 @@ static bool has_lock(const char *pid, unsigned long long ino)
         int ignored;
 
         while (f && fgets(line, sizeof(line), f))
-            has |= locked_file(line, &ignored) == ino;
+            has |= locked_file(line, &ignored) == *ino;
         if (f) fclose(f);
     }
     if (d) closedir(d);
     return has;
-}
-
-/* A lock outlives the process that took it in those that were forked. */
-static int find_heir(unsigned long long ino)
-{
-    DIR *proc = opendir("/proc");
-    struct dirent *e;
-    int heir = 0;
-
-    while (proc && !heir && (e = readdir(proc)))
-        if (e->d_name[0] > '0' && e->d_name[0] <= '9'
-            && has_lock(e->d_name, ino))
-            heir = atoi(e->d_name);
-    if (proc) closedir(proc);
-    return heir;
 }
 
 int snap_lock_holder(int fd)
@@ -72,36 +60,31 @@ int snap_lock_holder(int fd)
     FILE *f = fopen("/proc/locks", "re");
     char line[256];
     struct stat st;
+    unsigned long long ino = 0;
     int holder = 0, heir = 0, pid;
 
     if (!f) return 0;
-    if (fstat(fd, &st)) st.st_ino = 0;
-    while (st.st_ino && fgets(line, sizeof(line), f))
-        if (locked_file(line, &pid) == st.st_ino) holder = pid;
+    if (!fstat(fd, &st)) ino = st.st_ino;
+    while (ino && fgets(line, sizeof(line), f))
+        if (locked_file(line, &pid) == ino) holder = pid;
     fclose(f);
+    /* A lock outlives the process that took it in those that were forked. */
     if (holder > 0 && kill(holder, 0) && errno == ESRCH)
-        heir = find_heir(st.st_ino);
-    return heir ? heir : holder;
+        heir = snap_process_find(has_lock, &ino);
+    return heir > 0 ? heir : holder;
 }
 
 static int fail_held(struct snap_ctx *sc, int fd, const char *what,
                      int timeout_ms)
 {
     int pid = snap_lock_holder(fd);
-    char path[64], comm[64] = "";
-    AUTO_CLOSE int cfd = -1;
+    char comm[SNAP_COMM_SIZE];
 
     if (pid <= 0)
         return snap_fail(sc, ERROR_LOCK_FAIL, "%s: another snapshot command "
                          "works on it and did not end within %d s", what,
                          timeout_ms / 1000);
-    snprintf(path, sizeof(path), "/proc/%d/comm", pid);
-    cfd = open(path, O_RDONLY | O_CLOEXEC);
-    if (cfd >= 0) {
-        ssize_t n = read(cfd, comm, sizeof(comm) - 1);
-
-        if (n > 0) comm[n - 1] = 0;
-    }
+    snap_process_comm(pid, comm);
     return snap_fail(sc, ERROR_LOCK_FAIL, "%s: another snapshot command "
                      "works on it (process %d, %s) and did not end within "
                      "%d s; wait for it or give --lock-timeout", what, pid,

@@ -8,7 +8,6 @@
 #include "host/monitor.h"
 
 #include <ctype.h>
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -17,7 +16,6 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 
 #define LOG_TAIL_BYTES 16384
 
@@ -27,64 +25,9 @@ void snap_monitor_dispose(struct snap_monitor *m)
     memset(m, 0, sizeof(*m));
 }
 
-/* ---- processes --------------------------------------------------- */
-
-static ssize_t read_small(const char *path, char *buf, size_t cap)
-{
-    AUTO_CLOSE int fd = open(path, O_RDONLY | O_CLOEXEC);
-    ssize_t n;
-
-    if (fd < 0) return -1;
-    n = read(fd, buf, cap - 1);
-    if (n >= 0) buf[n] = 0;
-    return n;
-}
-
-uint64_t snap_process_start_time(int pid, char *state)
-{
-    char path[64], buf[2048];
-    unsigned long long start = 0;
-    char *p, st = 0;
-
-    snprintf(path, sizeof(path), "/proc/%d/stat", pid);
-    if (read_small(path, buf, sizeof(buf)) <= 0) return 0;
-    p = strrchr(buf, ')');      /* the name may hold anything */
-    if (!p) return 0;
-    if (sscanf(p + 1, " %c %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s "
-               "%*s %*s %*s %*s %*s %*s %llu", &st, &start) != 2)
-        return 0;
-    if (state) *state = st;
-    return start;
-}
-
-/* One with this start time, and not a zombie. */
-static bool process_is(int pid, uint64_t start_time)
-{
-    char state = 0;
-    uint64_t start = snap_process_start_time(pid, &state);
-
-    return start && start == start_time && state != 'Z' && state != 'X';
-}
-
-int snap_process_wait_gone(int pid, uint64_t start_time, int timeout_ms)
-{
-    int64_t deadline = snap_now_ms() + timeout_ms;
-    AUTO_CLOSE int pidfd = syscall(SYS_pidfd_open, pid, 0);
-
-    if (!process_is(pid, start_time)) return 0;
-    while (process_is(pid, start_time)) {
-        struct pollfd p = { .fd = pidfd, .events = POLLIN };
-        int left = snap_left_ms(deadline);
-
-        if (!left) return ERROR_TIMEDOUT;
-        poll(&p, pidfd >= 0, left < 50 ? left : 50);
-    }
-    return 0;
-}
-
 bool snap_monitor_alive(const struct snap_monitor *m)
 {
-    return m->pid && process_is(m->pid, m->start_time);
+    return m->pid && snap_process_lives(m->pid, m->start_time);
 }
 
 /* ---- the log ----------------------------------------------------- */
@@ -186,24 +129,22 @@ static int stdout_is_xl_log(int pid, char *path, size_t cap)
     return base && !strncmp(base, "/xl-", 4) && is_log_name(base);
 }
 
-static int comm_is_xl(int pid)
-{
-    char path[64], comm[64];
-
-    snprintf(path, sizeof(path), "/proc/%d/comm", pid);
-    if (read_small(path, comm, sizeof(comm)) < 0) return or_gone();
-    return !strcmp(comm, "xl\n");
-}
-
 typedef int visit_fn(int pid, const char *log, void *arg);
 
-static int look_at_process(int pid, visit_fn *visit, void *arg)
-{
-    char path[PATH_MAX];
-    int is = comm_is_xl(pid);
+struct visit {
+    visit_fn *fn;
+    void *arg;
+};
 
-    if (is > 0) is = stdout_is_xl_log(pid, path, sizeof(path));
-    return is > 0 ? visit(pid, path, arg) : is;
+static int look_at_process(int pid, void *arg)
+{
+    const struct visit *v = arg;
+    char path[PATH_MAX], comm[SNAP_COMM_SIZE];
+    int is;
+
+    if (snap_process_comm(pid, comm)) return or_gone();
+    is = strcmp(comm, "xl") ? 0 : stdout_is_xl_log(pid, path, sizeof(path));
+    return is > 0 ? v->fn(pid, path, v->arg) : is;
 }
 
 /* Calls visit for every process that could be a monitor, until it says 1: then
@@ -211,22 +152,12 @@ static int look_at_process(int pid, visit_fn *visit, void *arg)
 static int each_monitor(struct snap_ctx *sc, visit_fn *visit, void *arg,
                         int *found)
 {
-    DIR *proc = opendir("/proc");
-    struct dirent *e;
-    int is = 0, err;
+    struct visit v = { .fn = visit, .arg = arg };
 
+    *found = snap_process_find(look_at_process, &v);
+    if (*found >= 0) return 0;
     *found = 0;
-    while (proc && !is && (errno = 0, e = readdir(proc))) {
-        int pid = atoi(e->d_name);
-
-        if (pid <= 0 || pid == getpid()) continue;
-        is = look_at_process(pid, visit, arg);
-        if (is > 0) *found = pid;
-    }
-    err = errno;
-    if (proc) closedir(proc);
-    if (proc && is >= 0 && (*found || !err)) return 0;
-    return snap_fail_errno(sc, err, "cannot look for xl's monitor of the "
+    return snap_fail_errno(sc, errno, "cannot look for xl's monitor of the "
                            "domain in /proc");
 }
 

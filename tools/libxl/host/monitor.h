@@ -10,7 +10,7 @@
 #ifndef SNAP_MONITOR_H
 #define SNAP_MONITOR_H
 
-#include "snap_internal.h"
+#include "host/process.h"
 
 struct snap_monitor {
     int pid;                /* 0: the domain has no monitor */
@@ -41,10 +41,5 @@ int snap_monitor_end(struct snap_ctx *sc, const struct snap_monitor *m,
                      int timeout_ms);
 /* Is this very process still there? */
 bool snap_monitor_alive(const struct snap_monitor *m);
-
-/* Wait until a process is gone; ERROR_TIMEDOUT without a message. */
-int snap_process_wait_gone(int pid, uint64_t start_time, int timeout_ms);
-/* 0 when there is no such process. */
-uint64_t snap_process_start_time(int pid, char *state);
 
 #endif

@@ -305,10 +305,8 @@ int snap_create_run(struct snap_create *c, libxl_snapshot_result *result)
     for (i = 0; i < c->plan.notes.len; i++)
         snap_strings_add(&result->notes, c->plan.notes.data[i]);
     if (!c->facts.monitor.pid)
-        snap_strings_take(&result->notes, snap_printf(
-            "no xl monitor looks after domain '%s' (an `xl save -c` ends it): "
-            "when its guest reboots or powers off nobody will act on it",
-            c->facts.dom.name));
+        snap_strings_take(&result->notes,
+                          snap_op_unwatched(c->facts.dom.name));
     result->plan = snap_plan_text(&c->plan);
     make_manifest(c, &result->manifest);
     if (c->p->dry_run) {

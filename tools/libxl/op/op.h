@@ -63,6 +63,8 @@ int snap_op_unpause(struct snap_ctx *sc, struct snap_xen *x, int64_t domid,
 
 /* Single-quote for a shell if needed; malloc'd. For hints only. */
 char *snap_op_quote(const char *word);
+/* What to know of a domain without a monitor; malloc'd. */
+char *snap_op_unwatched(const char *domain_name);
 /* Now, UTC, "2026-01-02T03:04:05Z"; malloc'd. */
 char *snap_op_utc(void);
 

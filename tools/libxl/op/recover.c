@@ -61,24 +61,62 @@ static int rescue_guest(struct recover *r, libxl_snapshot_result *result)
     return rc < 0 ? rc : 0;
 }
 
+static int domain_is_there(struct recover *r, bool *there)
+{
+    struct snap_dominfo dom;
+    int rc;
+
+    *there = false;
+    if (r->run.domid < 0) return 0;
+    rc = snap_xen_domain(r->xen, r->run.domid, &dom);
+    if (rc) return rc == ERROR_DOMAIN_NOTFOUND ? 0 : rc;
+    *there = !r->run.uuid || !strcmp(dom.uuid, r->run.uuid);
+    snap_dominfo_dispose(&dom);
+    return 0;
+}
+
+/* The one that the run held, or wanted to; false: none. */
+static bool held_monitor(const struct snap_interrupted *run,
+                         struct snap_monitor *m)
+{
+    const struct snap_step *s = snap_interrupted_begun(run,
+                                                       STEP_MONITOR_HOLD);
+
+    *m = (struct snap_monitor){ 0 };
+    if (!s) return false;
+    m->pid = snap_step_get_u64(s, "pid");
+    m->start_time = snap_step_get_u64(s, "start");
+    return m->pid;
+}
+
 static void release_monitor(struct recover *r, libxl_snapshot_result *result)
 {
     const struct snap_interrupted *run = &r->run;
-    const struct snap_step *s = snap_interrupted_begun(run,
-                                                       STEP_MONITOR_HOLD);
-    struct snap_monitor m = { 0 };
+    struct snap_monitor m;
     char state = 0;
 
+    if (!held_monitor(run, &m)) return;
     /* Behind a destroy it is ended, not let go. */
-    if (!s || (!strcmp(run->what, "revert") && run->begun > run->plan.commit))
-        return;
-    m.pid = snap_step_get_u64(s, "pid");
-    m.start_time = snap_step_get_u64(s, "start");
+    if (!strcmp(run->what, "revert") && run->begun > run->plan.commit) return;
     if (snap_process_start_time(m.pid, &state) == m.start_time
         && state == 'T')
         snap_strings_take(&result->notes, snap_printf(
             "xl's monitor (process %d) was held and goes on", m.pid));
     snap_monitor_release(&m);
+}
+
+/* The domain is there, but nobody waits for it any more. */
+static int tell_unwatched(struct recover *r, libxl_snapshot_result *result)
+{
+    struct snap_monitor m;
+    bool there;
+    int rc;
+
+    if (!held_monitor(&r->run, &m) || snap_monitor_alive(&m)) return 0;
+    rc = domain_is_there(r, &there);
+    if (!rc && there)
+        snap_strings_take(&result->notes, snap_op_unwatched(r->run.name));
+    return rc;
 }
 
 /* ---- undo or finish ---------------------------------------------- */
@@ -104,20 +142,6 @@ static size_t done_or(const struct snap_interrupted *run,
     for (i = 0; i < run->done && run->plan.steps[i].kind != kind; i++)
         continue;
     return i;
-}
-
-static int domain_is_there(struct recover *r, bool *there)
-{
-    struct snap_dominfo dom;
-    int rc;
-
-    *there = false;
-    if (r->run.domid < 0) return 0;
-    rc = snap_xen_domain(r->xen, r->run.domid, &dom);
-    if (rc) return rc == ERROR_DOMAIN_NOTFOUND ? 0 : rc;
-    *there = !r->run.uuid || !strcmp(dom.uuid, r->run.uuid);
-    snap_dominfo_dispose(&dom);
-    return 0;
 }
 
 /* The tag that the dead run made, if the image is free; overlays stay: the
@@ -214,7 +238,7 @@ out:
     return rc;
 }
 
-/* The destroy was intended, but the domain and its QEMU are both there. */
+/* The destroy was intended, but the domain and its QEMU are both well. */
 static bool destroy_never_began(struct recover *r, bool there)
 {
     const struct snap_interrupted *run = &r->run;
@@ -223,8 +247,8 @@ static bool destroy_never_began(struct recover *r, bool there)
 
     if (!s || run->done > run->plan.commit || !there) return false;
     start = snap_step_get_u64(s, "qemu-start");
-    return !start || snap_process_start_time(snap_step_get_u64(s, "qemu-pid"),
-                                             NULL) == start;
+    return !start
+           || snap_process_lives(snap_step_get_u64(s, "qemu-pid"), start);
 }
 
 /* The domain is there, on its images.  *next: what is left then. */
@@ -362,32 +386,17 @@ static int recover_open(struct recover *r, bool dry_run, int lock_timeout_ms,
         rc = recover_revert(r, result);
     else
         rc = recover_delete(r, result);
+    if (!rc) rc = tell_unwatched(r, result);
     return rc ? rc : snap_journal_close(r->sc, &r->journal);
 }
 
-/* A save or migration that runs now; its pid, or 0. */
-static int save_helper(void)
+/* The kernel keeps 15 characters of a name. */
+static int is_save_helper(int pid, void *arg)
 {
-    DIR *proc = opendir("/proc");
-    struct dirent *e;
-    int found = 0;
+    char comm[SNAP_COMM_SIZE];
 
-    while (proc && !found && (e = readdir(proc))) {
-        AUTO_FREE char *path = snap_printf("/proc/%s/comm", e->d_name);
-        char comm[32] = "";
-        FILE *f;
-
-        if (e->d_name[0] < '0' || e->d_name[0] > '9') continue;
-        f = fopen(path, "re");
-        if (!f) continue;
-        /* The kernel keeps 15 characters of a name. */
-        if (fgets(comm, sizeof(comm), f)
-            && !strncmp(comm, "libxl-save-help", 15))
-            found = atoi(e->d_name);
-        fclose(f);
-    }
-    if (proc) closedir(proc);
-    return found;
+    (void)arg;
+    return !snap_process_comm(pid, comm) && !strcmp(comm, "libxl-save-help");
 }
 
 /* A monitor that is stopped although no run of ours holds it goes on. */
@@ -409,11 +418,11 @@ static void let_monitor_go(const struct snap_monitor *m,
 static int resume_stray(struct recover *r, const char *name, uint32_t domid,
                         bool dry_run, libxl_snapshot_result *result)
 {
-    int helper = save_helper();
+    int helper = snap_process_find(is_save_helper, NULL);
     bool resumed;
     int rc = 0;
 
-    if (helper)
+    if (helper > 0)
         return snap_fail(r->sc, ERROR_INVAL, "domain '%s' stands suspended, "
                          "and a save or a migration works now (process %d), "
                          "perhaps on it; wait until that has ended", name,
