@@ -210,6 +210,37 @@ static void check_qemu_file(struct snap_facts_disk *d)
             d->params, d->path);
 }
 
+/* A file that was replaced has its name, and is another: QEMU goes on with the
+ * old one, which nobody can find any more. */
+static void check_open_layers(struct snap_ctx *sc, int qemu_pid,
+                              struct snap_facts_disk *d)
+{
+    const struct snap_chain *c = &d->chain;
+    struct snap_fs_id *ids = snap_zalloc((c->len + 1) * sizeof(*ids));
+    bool *open = snap_zalloc(c->len + 1);
+    size_t i;
+    int rc = 0;
+
+    for (i = 0; !rc && i < c->len; i++)
+        rc = snap_fs_identify(sc, c->data[i].path, &ids[i]);
+    if (!rc) rc = snap_inuse_of(sc, qemu_pid, ids, c->len, open);
+    for (i = 0; !rc && i < c->len; i++)
+        if (!open[i])
+            rc = snap_fail(sc, ERROR_INVAL, "'%s'%s was replaced by another "
+                           "file of that name, QEMU (process %d) still works "
+                           "on the old one; put that back (`ls -l "
+                           "/proc/%d/fd` shows it)", c->data[i].path,
+                           i ? ", a backing file," : "", qemu_pid, qemu_pid);
+    if (rc) {
+        d->chain_error = snap_strdup(sc->message);
+        snap_clear(sc);
+    }
+    for (i = 0; i < c->len; i++)
+        free(ids[i].real);
+    free(ids);
+    free(open);
+}
+
 static void count_openings(struct snap_facts_disk *d,
                            const struct snap_qmp_disks *q)
 {
@@ -241,6 +272,8 @@ static void read_qemu_disks(struct snap_ctx *sc, struct snap_facts *f,
     for (i = 0; i < f->ndisks; i++) {
         count_openings(&f->disks[i], &q);
         check_qemu_file(&f->disks[i]);
+        if (f->qemu_pid > 0 && f->disks[i].node && !f->disks[i].chain_error)
+            check_open_layers(sc, f->qemu_pid, &f->disks[i]);
     }
     snap_qmp_disks_dispose(&q);
 }

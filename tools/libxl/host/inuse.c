@@ -507,3 +507,29 @@ int snap_inuse_scan(struct snap_ctx *sc, const struct snap_fs_id *ids,
     if (rc) snap_inuse_dispose(out);
     return rc;
 }
+
+int snap_inuse_of(struct snap_ctx *sc, int pid, const struct snap_fs_id *ids,
+                  size_t n, bool *has)
+{
+    AUTO_FREE char *name = snap_printf("%d", pid);
+    AUTO_CLOSE int proc = open("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    struct snap_inuse use = { 0 };
+    struct scan s = { .sc = sc, .ids = ids, .out = &use, .proc = proc };
+    size_t i;
+    int rc;
+
+    memset(has, 0, n * sizeof(*has));
+    if (proc < 0) return snap_fail_errno(sc, errno, "cannot read /proc");
+    for (i = 0; i < n; i++)
+        add_target(&s, i, ids[i].dev, ids[i].ino, ids[i].block);
+    rc = look_at_fds(&s, name, pid);
+    /* It has three files open, at least. */
+    if (rc == 0)
+        rc = snap_fail(sc, ERROR_FAIL, "cannot see which files process %d "
+                       "has open", pid);
+    for (i = 0; i < use.len; i++)
+        has[use.data[i].image] = true;
+    snap_inuse_dispose(&use);
+    free(s.targets);
+    return rc < 0 ? rc : 0;
+}

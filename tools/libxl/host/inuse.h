@@ -37,4 +37,9 @@ int snap_inuse_scan(struct snap_ctx *sc, const struct snap_fs_id *ids,
                     size_t n, const int *skip_pids, size_t nskip,
                     struct snap_inuse *out);
 
+/* Which of the n images does this process have open? open[i] says. A process
+ * that is gone, or whose files we may not see, is an error. */
+int snap_inuse_of(struct snap_ctx *sc, int pid, const struct snap_fs_id *ids,
+                  size_t n, bool *open);
+
 #endif

@@ -310,6 +310,12 @@ hold an internal snapshot; use --external" xl snapshot-create -i g1
     refused "a read-only disk that is asked for" \
         "disk 'xvdc' cannot be snapshotted: it is read-only" \
         xl snapshot-create g1 "$LAB/set.cfg"
+    mv "$IMAGES/a.qcow2" "$IMAGES/a.was"
+    cp "$IMAGES/a.was" "$IMAGES/a.qcow2"
+    refused "an image that was replaced by a copy of it" \
+        "disk 'xvda': .*a.qcow2' was replaced by another file of that name" \
+        xl snapshot-create --exclude xvdb g1
+    mv "$IMAGES/a.was" "$IMAGES/a.qcow2"
     untouched "a read-only disk is left out, which is said" 0 \
         "xvdc is left out: read-only" xl snapshot-create --dry-run g1
     untouched "an excluded disk is called partial" 0 \

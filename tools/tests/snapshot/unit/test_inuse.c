@@ -235,6 +235,37 @@ static void tells_images_apart(void)
     for (i = 0; i < 3; i++) free(ids[i].real);
 }
 
+/* As facts asks: are these the files that QEMU has? */
+static void knows_what_one_has(void)
+{
+    AUTO_FREE char *a = in_tmp("has-a"), *b = in_tmp("has-b");
+    AUTO_FREE char *other = in_tmp("has-other");
+    struct snap_fs_id ids[3];
+    bool has[3];
+    size_t i;
+    pid_t pid;
+
+    make_file(a, 0);
+    make_file(b, 0);
+    make_file(other, 0);
+    pid = start_holder(b, O_RDONLY, false);
+    if (snap_fs_identify(&sc, a, &ids[0]) ||
+        snap_fs_identify(&sc, b, &ids[1]))
+        bail("%s", sc.message);
+    if (rename(other, b) || snap_fs_identify(&sc, b, &ids[2]))
+        bail("%s: %s", b, strerror(errno));
+    is_int(snap_inuse_of(&sc, pid, ids, 3, has), 0,
+           "a process is asked what it has open");
+    ok(!has[0] && has[1], "it has that one, and not another");
+    ok(!has[2], "nor one that took the name since");
+    stop_holder(pid);
+    ok(snap_inuse_of(&sc, pid, ids, 3, has) < 0, "one that is gone cannot be "
+       "asked");
+    like(sc.message, "cannot see which files process ", "which is said");
+    snap_clear(&sc);
+    for (i = 0; i < 3; i++) free(ids[i].real);
+}
+
 static void needs_no_root(void)
 {
     AUTO_FREE char *path = in_tmp("not-root");
@@ -465,6 +496,7 @@ int main(void)
     sees_other_processes();
     sees_what_threads_hold();
     tells_images_apart();
+    knows_what_one_has();
     needs_no_root();
     is_fast();
     if (geteuid()) {
