@@ -86,7 +86,8 @@ static bool is_free(const struct xl_overlay *o, const char *path)
     struct stat st;
 
     return lstat(path, &st) && errno == ENOENT &&
-        !snap_strings_have(&o->paths, path);
+        !snap_strings_have(&o->paths, path) &&
+        !(o->beside && snap_strings_have(&o->beside->paths, path));
 }
 
 /* The i-th name to try, from 1. */

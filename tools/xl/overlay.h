@@ -14,6 +14,8 @@ struct xl_overlay {
                                  * name; NULL: none known */
     const char *snapshot;       /* the name of the snapshot */
     bool revert;                /* <stem>.<snapshot>-r<N>.qcow2 */
+    const struct xl_overlay *beside;    /* whose paths are taken, too, though
+                                         * not made yet; or NULL */
     struct snap_strings vdevs, images, paths;   /* what was handed out */
 };
 

@@ -96,6 +96,8 @@ static int revert_keep(struct revert *v)
     v->keep_command = xl_request_command(v->rq, args);
     v->keep_overlay.domain_dir = v->domain_dir;
     v->keep_overlay.snapshot = name;
+    v->keep_overlay.beside = &v->overlay;
+    v->overlay.beside = &v->keep_overlay;
     v->keep.name = name;
     v->keep.directory = v->keep_dir;
     v->keep.current_path = v->current;

@@ -159,6 +159,7 @@ static void is_path(char *got, const char *want, const char *claim)
 static void overlay_paths(void)
 {
     struct xl_overlay o = { .domain_dir = NULL, .snapshot = "s1" };
+    struct xl_overlay kept = { .snapshot = "s1-r2", .beside = &o };
     AUTO_FREE char *img = NULL, *qcow2 = NULL, *long_image = NULL;
     AUTO_FREE char *long_name = snap_zalloc(256);
 
@@ -188,6 +189,10 @@ static void overlay_paths(void)
     }
     is_path(xl_overlay_path(&o, "xvda", img), "disk.s1-r2.qcow2",
             "even a dangling link is a name that is taken");
+    /* `snapshot-revert --keep s1-r2 DOMAIN s1` */
+    is_path(xl_overlay_path(&kept, "xvda", img), "disk.s1-r2-2.qcow2",
+            "what is kept at the same time gets another");
+    xl_overlay_dispose(&kept);
     xl_overlay_dispose(&o);
     ok(!xl_overlay_path(&o, "xvda", "/dev/null"),
        "there is no place beside a device");
