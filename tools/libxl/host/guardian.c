@@ -2,9 +2,10 @@
 /*
  * The guardian process and the rescue of a domain.  The line to it carries one
  * byte a phase: 'S' a suspend is asked for ('s': by somebody who did not wait
- * for the guardian to watch), 'R' the domain was resumed, 'W' the worker is
- * gone (its number may be somebody else's soon), 'Q' quit.  The end of the line
- * without a 'Q' is our death.  One byte comes back: it watches.
+ * for the guardian to watch), 'A' the guest has answered it, 'U' the worker
+ * resumes the domain, 'R' it was resumed, 'W' the worker is gone (its number
+ * may be somebody else's soon), 'Q' quit.  The end of the line without a 'Q'
+ * is our death.  One byte comes back: it watches.
  */
 #include "host/guardian.h"
 
@@ -169,16 +170,23 @@ static void note_rescue(const struct snap_guardian_charge *c)
 
 static bool may_stand(char phase)
 {
-    return phase == 'S' || phase == 's';
+    return phase && strchr("SsAU", phase);
 }
 
 /* A live save asks the guest only at its end: one that never was asked will
- * not suspend itself. */
+ * not suspend itself, nor will one that has answered. */
 static int time_to_wait(struct snap_xen *eye, uint32_t domid, char phase)
 {
     if (phase == 'S' && eye->xs && !snap_xen_suspend_was_asked(eye, domid))
         return 0;
-    return SNAP_RESCUE_WAIT_MS;
+    return phase == 'S' || phase == 's' ? SNAP_RESCUE_WAIT_MS : 0;
+}
+
+/* It goes on although we died, and ends by itself. */
+static void await_worker(const struct snap_guardian_charge *c, int timeout_ms)
+{
+    if (c->worker_pgid > 0)
+        snap_process_wait_gone(c->worker_pgid, c->worker_start, timeout_ms);
 }
 
 static void act_on_death(const struct snap_guardian_charge *c,
@@ -190,6 +198,8 @@ static void act_on_death(const struct snap_guardian_charge *c,
     int tries, wait_ms;
     bool resumed;
 
+    /* Half a resume is a domain whose end xenstore does not tell. */
+    if (phase == 'U') await_worker(c, RESUME_TIMEOUT_MS);
     /* It may be about to ask. */
     end_worker(c->worker_pgid);
     wait_ms = asked ? time_to_wait(eye, c->domid, phase) : 0;
@@ -214,7 +224,7 @@ static void act_on_death(const struct snap_guardian_charge *c,
 static bool qemu_is_gone(const struct snap_guardian_charge *c)
 {
     return c->qemu_pid > 0
-           && snap_process_start_time(c->qemu_pid, NULL) != c->qemu_start;
+           && !snap_process_lives(c->qemu_pid, c->qemu_start);
 }
 
 /* The worker died with us before it heard that it shall destroy: it has
@@ -227,7 +237,9 @@ static bool destroy_never_began(const struct snap_guardian_charge *c)
     struct snap_dominfo dom;
     bool whole;
 
-    while (c->worker_pgid > 0 && !kill(-c->worker_pgid, 0)) {
+    /* It may stay a zombie: who reaps it now has other things to do. */
+    while (c->worker_pgid > 0
+           && snap_process_lives(c->worker_pgid, c->worker_start)) {
         if (qemu_is_gone(c) || !snap_left_ms(deadline)) return false;
         poll(NULL, 0, 10);
     }
@@ -273,6 +285,7 @@ static void guardian_main(int in, const struct snap_guardian_charge *c)
     char phase = 0, next;
     ssize_t n;
 
+    mine.worker_start = snap_process_start_time(c->worker_pgid, NULL);
     setsid();
     snap_run_clean_signals();
     sigaction(SIGINT, &ign, NULL);
@@ -346,6 +359,16 @@ void snap_guardian_asked(struct snap_guardian *g)
     if (!g->watches && poll(&p, 1, WATCHES_MS) > 0)
         g->watches = recv(g->sock, &byte, 1, 0) == 1;
     say(g, g->watches ? 'S' : 's');
+}
+
+void snap_guardian_answered(struct snap_guardian *g)
+{
+    say(g, 'A');
+}
+
+void snap_guardian_resuming(struct snap_guardian *g)
+{
+    say(g, 'U');
 }
 
 void snap_guardian_resumed(struct snap_guardian *g)

@@ -23,6 +23,7 @@ struct snap_guardian_charge {
     bool pauses;                /* it may have been paused, to stay so */
     bool live;                  /* log-dirty mode may have been left on */
     int worker_pgid;            /* 0: none */
+    uint64_t worker_start;      /* the guardian sees to it */
     int qemu_pid;               /* 0: none; of the domain that is destroyed */
     uint64_t qemu_start;
     struct snap_monitor monitor;
@@ -35,6 +36,10 @@ int snap_guardian_start(struct snap_ctx *sc,
 /* From now on / no longer may the guest be suspended because of us. */
 void snap_guardian_asked(struct snap_guardian *g);
 void snap_guardian_resumed(struct snap_guardian *g);
+/* The guest has answered: it stands, and runs again only when it was
+ * resumed, which the worker of the charge is about to be told to do. */
+void snap_guardian_answered(struct snap_guardian *g);
+void snap_guardian_resuming(struct snap_guardian *g);
 /* The worker was stopped and reaped. */
 void snap_guardian_worker_gone(struct snap_guardian *g);
 /* Leave it on duty although we end: the guest may still suspend itself. */

@@ -169,6 +169,7 @@ static int resume_apply(struct snap_act *a, const struct snap_step *s)
                               RESUME_TIMEOUT_MS, "pausing the domain", NULL);
         if (rc) return rc;
     }
+    snap_guardian_resuming(a->guardian);
     rc = snap_worker_call(w, SNAP_WORKER_RESUME, domid, 0, NULL, 0,
                           RESUME_TIMEOUT_MS, "resuming the domain", NULL);
     if (rc) return rc;

@@ -202,7 +202,9 @@ static int memory_apply(struct snap_act *a, const struct snap_step *s)
     if (rc) return rc;
     snap_report_progress(a->sc, "memory", file_size(a), total, true);
     rc = check_end(a, snap_step_get(s, "path"));
-    return rc ? rc : snap_step_check_stands(a, s);
+    if (!rc) rc = snap_step_check_stands(a, s);
+    if (!rc) snap_guardian_answered(a->guardian);
+    return rc;
 }
 
 /* Undone with the suspend. */

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -132,9 +133,25 @@ static void test_guardian_killed(void)
     is_int(status, 0, "who has lost its guardian goes on");
 }
 
-/* We ask, or are about to, and are killed; true: the guardian said that it
- * was through, within so many seconds. */
-static bool die_with_guardian(bool asked, int seconds)
+/* A process that sleeps until it is killed, in a group of its own. */
+static int sleeper(void)
+{
+    int pid = fork();
+
+    if (!pid) {
+        setpgid(0, 0);
+        for (;;)
+            pause();
+    }
+    setpgid(pid, pid);
+    return pid;
+}
+
+enum far { ABOUT_TO_ASK, ASKED, ANSWERED };
+
+/* We come so far and are killed; true: the guardian said that it was through,
+ * within so many seconds. */
+static bool die_with_guardian(enum far far, int seconds)
 {
     int64_t began_ms = snap_now_ms();
     char said[64] = "";
@@ -150,7 +167,8 @@ static bool die_with_guardian(bool asked, int seconds)
                 .domid = 7, .uuid = FAKE_UUID, .lock_fd = fds[1] }, &g))
             _exit(2);
         snap_guardian_asked(g);
-        fake->watch_events += asked;
+        fake->watch_events += far >= ASKED;
+        if (far >= ANSWERED) snap_guardian_answered(g);
         raise(SIGKILL);
     }
     waitpid(pid, NULL, 0);
@@ -167,14 +185,107 @@ static void test_guardian(void)
 {
     fake_begin();
     fake_set(SHUTDOWN, "");
-    ok(die_with_guardian(false, 5), "for a guest that was not asked yet the "
-       "guardian does not wait");
+    ok(die_with_guardian(ABOUT_TO_ASK, 5), "for a guest that was not asked "
+       "yet the guardian does not wait");
     ok(!fake->resumed, "and does not resume it");
     fake_begin();
     fake_set(SHUTDOWN, "");
     fake->suspends_after = 6;
-    ok(die_with_guardian(true, 60), "for one that answered it does");
+    ok(die_with_guardian(ASKED, 60), "for one that answered it does");
     is_int(fake->resumed, 1, "until it has suspended itself, and resumes it");
+    fake_begin();
+    fake_set(SHUTDOWN, "");
+    ok(die_with_guardian(ANSWERED, 5), "for one that had suspended itself, "
+       "and runs, it does not");
+    fake_begin();
+    fake_set(SHUTDOWN, "");
+    fake->suspended = true;
+    ok(die_with_guardian(ANSWERED, 5), "nor for one that still stands");
+    is_int(fake->resumed, 1, "which it resumes");
+}
+
+/* Killed while the worker resumes: it is let finish. */
+static void test_resuming(void)
+{
+    int worker = sleeper();
+    struct pollfd p = { .events = POLLIN };
+    int fds[2];
+    pid_t pid;
+
+    fake_begin();
+    fake->suspended = true;
+    if (pipe2(fds, O_CLOEXEC)) bail("pipe: %s", strerror(errno));
+    pid = fork();
+    if (!pid) {
+        struct snap_guardian *g;
+
+        if (snap_guardian_start(&sc, &(struct snap_guardian_charge) {
+                .domid = 7, .uuid = FAKE_UUID, .worker_pgid = worker,
+                .lock_fd = fds[1] }, &g))
+            _exit(2);
+        snap_guardian_asked(g);
+        snap_guardian_answered(g);
+        snap_guardian_resuming(g);
+        raise(SIGKILL);
+    }
+    close(fds[1]);
+    waitpid(pid, NULL, 0);
+    p.fd = fds[0];
+    is_int(poll(&p, 1, 500), 0, "the guardian waits for a worker that resumes "
+           "the domain");
+    ok(!kill(worker, 0) && !fake->resumed, "and leaves both alone");
+    fake->suspended = false;
+    kill(worker, SIGKILL);
+    waitpid(worker, NULL, 0);
+    is_int(poll(&p, 1, 5000), 1, "then it is through");
+    is_int(fake->resumed, 0, "and need not resume it");
+    close(fds[0]);
+}
+
+/* We have told the guardian that the domain will be destroyed, and are killed
+ * before the worker hears of it; end comes when the guardian has ended. */
+static void die_before_destroy(int worker, const struct snap_monitor *monitor,
+                               int end)
+{
+    struct snap_guardian *g;
+
+    if (snap_guardian_start(&sc, &(struct snap_guardian_charge) {
+            .domid = 7, .uuid = FAKE_UUID, .reverting = true, .pauses = true,
+            .worker_pgid = worker, .monitor = *monitor, .lock_fd = end }, &g))
+        _exit(2);
+    snap_guardian_asked(g);
+    snap_guardian_resumed(g);
+    raise(SIGKILL);
+}
+
+static void test_destroy_unbegun(void)
+{
+    int64_t began_ms = snap_now_ms();
+    int worker = sleeper();
+    struct snap_monitor monitor = { .pid = sleeper() };
+    int fds[2];
+    char byte;
+    pid_t pid;
+
+    fake_begin();
+    fake->paused = true;
+    monitor.start_time = snap_process_start_time(monitor.pid, NULL);
+    if (pipe2(fds, O_CLOEXEC)) bail("pipe: %s", strerror(errno));
+    pid = fork();
+    if (!pid) die_before_destroy(worker, &monitor, fds[1]);
+    close(fds[1]);
+    waitpid(pid, NULL, 0);
+    kill(worker, SIGKILL);
+    while (read(fds[0], &byte, 1) > 0)
+        continue;
+    close(fds[0]);
+    ok(snap_now_ms() - began_ms < 8000, "a worker that died before it "
+       "destroyed, and that nobody reaps, is not waited for");
+    ok(snap_monitor_alive(&monitor), "the monitor of its domain lives");
+    is_int(fake->unpaused, 1, "and the domain is unpaused");
+    kill(monitor.pid, SIGKILL);
+    waitpid(monitor.pid, NULL, 0);
+    waitpid(worker, NULL, 0);
 }
 
 int main(void)
@@ -185,6 +296,8 @@ int main(void)
     test_failing();
     test_guardian_killed();
     test_guardian();
+    test_resuming();
+    test_destroy_unbegun();
     test_gone();
     snap_clear(&sc);
     return done_testing();
