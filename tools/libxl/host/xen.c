@@ -265,6 +265,21 @@ static int find_uuid(struct snap_xen *x, const libxl_uuid *uuid,
     return rc;
 }
 
+int snap_xen_await_gone(struct snap_xen *x, uint32_t domid, int timeout_ms)
+{
+    int64_t deadline = snap_now_ms() + timeout_ms;
+    int rc;
+
+    while ((rc = libxl_domain_info(x->ctx, NULL, domid))
+           != ERROR_DOMAIN_NOTFOUND) {
+        if (!snap_left_ms(deadline))
+            return rc ? snap_fail(x->sc, rc, "libxl cannot look at domain %u "
+                                  "(%d)", domid, rc) : ERROR_TIMEDOUT;
+        poll(NULL, 0, 20);
+    }
+    return 0;
+}
+
 int snap_xen_by_name(struct snap_xen *x, const char *name, uint32_t *domid)
 {
     int rc = libxl_name_to_domid(x->ctx, name, domid);

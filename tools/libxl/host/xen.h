@@ -45,6 +45,9 @@ void snap_dominfo_dispose(struct snap_dominfo *i);
  * with one, when that is not known. */
 int snap_xen_domain(struct snap_xen *x, uint32_t domid,
                     struct snap_dominfo *out);
+/* Wait until there is none; ERROR_TIMEDOUT without a message when it stays,
+ * any other error when that is not known. */
+int snap_xen_await_gone(struct snap_xen *x, uint32_t domid, int timeout_ms);
 /* Does it stand suspended? By one hypercall, for asking often. */
 bool snap_xen_is_suspended(struct snap_xen *x, uint32_t domid);
 /* By name alone, and by name, number or uuid; errors as above. */

@@ -11,6 +11,7 @@
 #include "op/revert.h"
 
 #define XL_TIMEOUT_MS 60000
+#define DYING_MS 30000
 #define DEVICE_MODEL "/usr/libexec/xen-qemu-system-i386"
 /* Less dom0 memory than this no autoballooning is counted on. */
 #define DOM0_FLOOR_KB (1024 * 1024)
@@ -59,6 +60,23 @@ static void read_chains_without_qemu(struct snap_revert *r)
     }
 }
 
+/* By name; one that is being torn down, by an interrupted revert say, is
+ * waited for. One that stays like that is refused later. */
+static int find_now(struct snap_revert *r, uint32_t *domid)
+{
+    struct snap_dominfo dom;
+    bool dying;
+    int rc = snap_xen_by_name(r->h->xen, r->p->domain_name, domid);
+
+    if (!rc) rc = snap_xen_domain(r->h->xen, *domid, &dom);
+    if (rc) return rc;
+    dying = dom.dying;
+    snap_dominfo_dispose(&dom);
+    if (!dying) return 0;
+    rc = snap_xen_await_gone(r->h->xen, *domid, DYING_MS);
+    return rc == ERROR_TIMEDOUT ? 0 : rc ? rc : ERROR_DOMAIN_NOTFOUND;
+}
+
 static int read_now(struct snap_revert *r)
 {
     uint32_t domid;
@@ -66,7 +84,7 @@ static int read_now(struct snap_revert *r)
 
     rc = snap_xen_host(r->h->xen, &r->host);
     if (rc) return rc;
-    rc = snap_xen_by_name(r->h->xen, r->p->domain_name, &domid);
+    rc = find_now(r, &domid);
     if (!rc) {
         rc = snap_facts_read(r->sc, r->h->xen, r->worker, domid, &r->now, NULL);
     } else if (rc == ERROR_DOMAIN_NOTFOUND) {

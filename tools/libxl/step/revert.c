@@ -181,16 +181,11 @@ const struct snap_step_ops snap_step_recheck_idle = {
 /* Gone from Xen, too: its name is free then. */
 static int wait_destroyed(struct snap_act *a, uint32_t domid)
 {
-    int64_t deadline = snap_now_ms() + DESTROY_TIMEOUT_MS;
+    int rc = snap_xen_await_gone(a->xen, domid, DESTROY_TIMEOUT_MS);
 
-    while (!libxl_domain_info(a->xen->ctx, NULL, domid)) {
-        if (!snap_left_ms(deadline))
-            return snap_fail(a->sc, ERROR_TIMEDOUT, "domain %u was destroyed "
-                             "but does not go away: does somebody hold its "
-                             "memory?", domid);
-        poll(NULL, 0, 20);
-    }
-    return 0;
+    if (rc != ERROR_TIMEDOUT) return rc;
+    return snap_fail(a->sc, rc, "domain %u was destroyed but does not go "
+                     "away: does somebody hold its memory?", domid);
 }
 
 /* Take libxl's answer to the destroy; 1: it has not come. */
