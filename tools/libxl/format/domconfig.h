@@ -53,6 +53,10 @@ void snap_domconfig_dispose(struct snap_domconfig *c);
 int snap_domconfig_read(struct snap_ctx *sc, const struct snap_json *tree,
                         struct snap_domconfig *out);
 
+/* The disk of that vdev, or NULL. */
+const struct snap_domconfig_disk *
+snap_domconfig_disk(const struct snap_domconfig *c, const char *vdev);
+
 /* Change one disk by vdev: path, format (NULL: keep), readwrite. ERROR_INVAL
  * when there is no such vdev. A format that only QEMU serves (not "raw") also
  * sets a backend that was named to "qdisk". */

@@ -8,6 +8,7 @@
 #define SNAP_MANIFEST_H
 
 #include "format/json.h"
+#include "format/spec.h"
 
 #define SNAP_MANIFEST_FILE "snapshot.json"
 #define SNAP_MEMORY_FILE "memory.xl"
@@ -15,25 +16,6 @@
 #define SNAP_MANIFEST_MAX_BYTES (1u << 20)
 
 enum snap_disk_type { SNAP_DISK_INTERNAL, SNAP_DISK_EXTERNAL };
-
-/* An xl disk spec, taken apart. */
-struct snap_spec {
-    char *vdev;
-    char *format;               /* NULL: not given */
-    char *target;
-    bool readwrite;             /* not given: true, as in xl */
-};
-void snap_spec_dispose(struct snap_spec *s);
-
-/* "format=qcow2,vdev=xvda,access=rw,target=/p", malloc'd; format may be
- * NULL. target comes last: it may have commas. */
-char *snap_spec_print(const char *vdev, const char *format, bool readwrite,
-                      const char *target);
-/* The reverse. Keys vdev, format, access (rw or ro), then target, which takes
- * the rest; vdev and target must be there; a key unknown or given twice is
- * ERROR_INVAL. */
-int snap_spec_parse(struct snap_ctx *sc, const char *spec,
-                    struct snap_spec *out);
 
 /*
  * One disk of a snapshot. parent and child are whole xl disk specs.

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-only */
 /*
  * The door to files: identity, reading, directories, publishing, space, the
- * immutable flag, copies.  It gives no meaning to what it reads and writes;
- * images are image.c's, users of files inuse.c's.  Every room that needs a
- * file comes here.  A path is walked once: what follows works on descriptors
+ * immutable flag; copies are copy.c's.  It gives no meaning to what it reads
+ * and writes; images are image.c's, users of files inuse.c's.  Every room that
+ * needs a file comes here.  A path is walked once: what follows works on descriptors
  * or on a name inside an open directory.
  */
 #include <errno.h>
@@ -18,75 +18,7 @@
 #include <sys/vfs.h>
 
 #include "host/fs.h"
-
-#define COPY_PIECE (1u << 20)
-
-/* ---- a file as a name in an open directory ---- */
-
-struct place {
-    int dir;                /* opened for reading, so that it can be synced */
-    char *name;
-};
-
-static void leave(struct place *p)
-{
-    if (p->dir >= 0) close(p->dir);
-    free(p->name);
-}
-
-#define AUTO_PLACE __attribute__((cleanup(leave)))
-#define PLACE_INIT { .dir = -1 }
-
-/* Path without trailing slashes; "/" stays. malloc'd. */
-static char *trimmed(const char *path)
-{
-    size_t len = strlen(path);
-
-    while (len > 1 && path[len - 1] == '/') len--;
-    return snap_strndup(path, len);
-}
-
-/* The directory part of a trimmed path: "." where there is none. malloc'd. */
-static char *parent_of(const char *path)
-{
-    const char *slash = strrchr(path, '/');
-
-    if (!slash) return snap_strdup(".");
-    while (slash > path && slash[-1] == '/') slash--;
-    return snap_strndup(path, slash == path ? 1 : (size_t)(slash - path));
-}
-
-static int enter(struct snap_ctx *sc, const char *path, struct place *out)
-{
-    AUTO_FREE char *whole = trimmed(path);
-    AUTO_FREE char *parent = parent_of(whole);
-    const char *slash = strrchr(whole, '/');
-    const char *name = slash ? slash + 1 : whole;
-
-    if (!*name || !strcmp(name, ".") || !strcmp(name, ".."))
-        return snap_fail(sc, ERROR_INVAL, "'%s' does not name a file", path);
-    out->dir = open(parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (out->dir < 0)
-        return snap_fail_errno(sc, errno, "cannot open the directory of '%s'",
-                               path);
-    out->name = snap_strdup(name);
-    return 0;
-}
-
-static int sync_fd(struct snap_ctx *sc, int fd, const char *path)
-{
-    if (!fsync(fd)) return 0;
-    return snap_fail_errno(sc, errno, "cannot write '%s' to stable storage",
-                           path);
-}
-
-static int sync_place(struct snap_ctx *sc, const struct place *p,
-                      const char *path)
-{
-    if (!fsync(p->dir)) return 0;
-    return snap_fail_errno(sc, errno, "cannot write the directory of '%s' to "
-                           "stable storage", path);
-}
+#include "host/place.h"
 
 /* ---- identity ---- */
 
@@ -221,24 +153,6 @@ bool snap_fs_same_file(const char *x, const char *y)
 
 /* ---- reading ---- */
 
-static int open_regular(struct snap_ctx *sc, const char *path, int flags,
-                        struct stat *st, int *out)
-{
-    /* O_NONBLOCK: a FIFO put in its place must not hold us. */
-    int fd = open(path, flags | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-
-    if (fd < 0 && errno == ELOOP && (flags & O_NOFOLLOW))
-        return snap_fail(sc, ERROR_INVAL, "'%s' is a symbolic link, which is "
-                         "not followed here", path);
-    if (fd < 0) return snap_fail_errno(sc, errno, "cannot open '%s'", path);
-    *out = fd;
-    if (fstat(fd, st))
-        return snap_fail_errno(sc, errno, "cannot look at '%s'", path);
-    if (!S_ISREG(st->st_mode))
-        return snap_fail(sc, ERROR_INVAL, "'%s' is not a regular file", path);
-    return 0;
-}
-
 /* Up to max bytes, and one more to see that there is more. */
 static int read_up_to(struct snap_ctx *sc, int fd, const char *path,
                       size_t max, struct snap_text *t)
@@ -267,8 +181,9 @@ int snap_fs_read(struct snap_ctx *sc, const char *path, bool nofollow,
 
     *bytes = NULL;
     *len = 0;
-    rc = open_regular(sc, path, O_RDONLY | (nofollow ? O_NOFOLLOW : 0), &st,
-                      &fd);
+    rc = snap_fd_open_regular(sc, path,
+                              O_RDONLY | (nofollow ? O_NOFOLLOW : 0), &st,
+                              &fd);
     if (rc) return rc;
     rc = read_up_to(sc, fd, path, max, &t);
     if (rc) {
@@ -300,7 +215,7 @@ static int make_one(struct snap_ctx *sc, int parent, const char *name,
          fchmodat(parent, name, 0700, AT_SYMLINK_NOFOLLOW)))
         rc = snap_fail_errno(sc, errno, "cannot set the mode of '%s'", path);
     else
-        rc = sync_fd(sc, parent, path);
+        rc = snap_fd_sync(sc, parent, path);
     if (rc) unlinkat(parent, name, AT_REMOVEDIR);
     return rc;
 }
@@ -364,10 +279,10 @@ int snap_fs_make_dir(struct snap_ctx *sc, const char *path)
 
 int snap_fs_new_dir(struct snap_ctx *sc, const char *path)
 {
-    AUTO_PLACE struct place at = PLACE_INIT;
+    AUTO_PLACE struct snap_place at = PLACE_INIT;
     int rc;
 
-    rc = enter(sc, path, &at);
+    rc = snap_place_enter(sc, path, &at);
     if (rc) return rc;
     rc = make_one(sc, at.dir, at.name, path);
     if (rc == 1)
@@ -467,12 +382,12 @@ static int draft_add(struct draft *d, const char *name)
 }
 
 static int draft_publish(struct snap_ctx *sc, struct draft *d,
-                         const struct place *at, const char *path,
+                         const struct snap_place *at, const char *path,
                          bool replace)
 {
     int rc;
 
-    rc = sync_fd(sc, d->fd, path);
+    rc = snap_fd_sync(sc, d->fd, path);
     if (rc) return rc;
     if (!replace && draft_add(d, at->name)) {
         if (errno != EEXIST)
@@ -481,17 +396,17 @@ static int draft_publish(struct snap_ctx *sc, struct draft *d,
     }
     if (replace && draft_replace(d, at->name))
         return snap_fail_errno(sc, errno, "cannot replace '%s'", path);
-    return sync_place(sc, at, path);
+    return snap_place_sync(sc, at, path);
 }
 
 int snap_fs_publish(struct snap_ctx *sc, const char *path, const char *bytes,
                     size_t len, bool replace)
 {
-    AUTO_PLACE struct place at = PLACE_INIT;
+    AUTO_PLACE struct snap_place at = PLACE_INIT;
     struct draft d = { .fd = -1 };
     int rc;
 
-    rc = enter(sc, path, &at);
+    rc = snap_place_enter(sc, path, &at);
     if (rc) return rc;
     d.dir = at.dir;
     d.name = snap_printf(".%s.new", at.name);
@@ -504,29 +419,6 @@ int snap_fs_publish(struct snap_ctx *sc, const char *path, const char *bytes,
 }
 
 /* ---- space ---- */
-
-static int fail_space(struct snap_ctx *sc, const char *path, uint64_t need,
-                      int fd)
-{
-    struct statvfs v;
-    uint64_t avail = 0;
-
-    if (!fstatvfs(fd, &v)) avail = (uint64_t)v.f_bavail * v.f_frsize;
-    return snap_fail(sc, ERROR_FAIL, "no space for '%s': it needs %llu MiB, "
-                     "%llu MiB are free; make room or use another place",
-                     path, (unsigned long long)((need + 0xfffff) >> 20),
-                     (unsigned long long)(avail >> 20));
-}
-
-/* Is there clearly too little?  Asked first, so that a hopeless allocation
- * does not fill the file system for a moment. */
-static bool hopeless(int fd, uint64_t need)
-{
-    struct statvfs v;
-
-    if (fstatvfs(fd, &v) || !v.f_blocks) return false;
-    return (uint64_t)v.f_bfree * v.f_frsize < need;
-}
 
 /* On tmpfs to allocate is to clear every page, which takes as long as writing
  * it: there only the free space is looked at, and a save that runs out of it
@@ -548,7 +440,8 @@ static int reserve(struct snap_ctx *sc, int fd, const char *path,
     if (!size_bytes) return 0;
     if (size_bytes > INT64_MAX)
         return snap_fail(sc, ERROR_INVAL, "'%s' cannot be that large", path);
-    if (hopeless(fd, size_bytes)) return fail_space(sc, path, size_bytes, fd);
+    if (snap_fd_hopeless(fd, size_bytes))
+        return snap_fd_fail_space(sc, path, size_bytes, fd);
     /* The end of the room is held all the same, and given back by trim: what
      * is written last (a manifest beside it) finds space then. */
     if (in_memory(fd) && size_bytes > HELD_BYTES)
@@ -561,38 +454,22 @@ static int reserve(struct snap_ctx *sc, int fd, const char *path,
         /* Give back what it got, so that the message counts it as free. */
         ignored = ftruncate(fd, 0);
         (void)ignored;
-        return fail_space(sc, path, size_bytes, fd);
+        return snap_fd_fail_space(sc, path, size_bytes, fd);
     }
     return snap_fail_errno(sc, errno, "cannot allocate space for '%s'", path);
-}
-
-/* A new file of ours: exactly 0600, an error where the name is taken. */
-static int create_file(struct snap_ctx *sc, const struct place *at,
-                       const char *path, int *out)
-{
-    int fd = openat(at->dir, at->name,
-                    O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-
-    if (fd < 0 && errno == EEXIST)
-        return snap_fail(sc, ERROR_INVAL, "'%s' exists already", path);
-    if (fd < 0) return snap_fail_errno(sc, errno, "cannot create '%s'", path);
-    *out = fd;
-    if (!fchmod(fd, 0600)) return 0;
-    unlinkat(at->dir, at->name, 0);
-    return snap_fail_errno(sc, errno, "cannot set the mode of '%s'", path);
 }
 
 int snap_fs_allocate(struct snap_ctx *sc, const char *path,
                      uint64_t size_bytes, int *fd)
 {
-    AUTO_PLACE struct place at = PLACE_INIT;
+    AUTO_PLACE struct snap_place at = PLACE_INIT;
     AUTO_CLOSE int file = -1;
     int rc;
 
     *fd = -1;
-    rc = enter(sc, path, &at);
+    rc = snap_place_enter(sc, path, &at);
     if (rc) return rc;
-    rc = create_file(sc, &at, path, &file);
+    rc = snap_place_create(sc, &at, path, &file);
     if (rc) return rc;
     rc = reserve(sc, file, path, size_bytes);
     if (rc) {
@@ -616,7 +493,7 @@ int snap_fs_trim(struct snap_ctx *sc, int fd, const char *path,
 /* Asks the nearest ancestor that exists: directories may be yet to make. */
 int snap_fs_free_bytes(struct snap_ctx *sc, const char *path, uint64_t *out)
 {
-    AUTO_FREE char *at = trimmed(path);
+    AUTO_FREE char *at = snap_path_trimmed(path);
     struct statvfs v;
     char *up;
 
@@ -624,7 +501,7 @@ int snap_fs_free_bytes(struct snap_ctx *sc, const char *path, uint64_t *out)
         if (errno != ENOENT || !strcmp(at, "/") || !strcmp(at, "."))
             return snap_fail_errno(sc, errno, "cannot tell the free space at "
                                    "'%s'", path);
-        up = parent_of(at);
+        up = snap_path_parent_of(at);
         free(at);
         at = up;
     }
@@ -639,7 +516,7 @@ static int sync_path(struct snap_ctx *sc, const char *path, int flags)
     AUTO_CLOSE int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | flags);
 
     if (fd < 0) return snap_fail_errno(sc, errno, "cannot open '%s'", path);
-    return sync_fd(sc, fd, path);
+    return snap_fd_sync(sc, fd, path);
 }
 
 int snap_fs_sync_file(struct snap_ctx *sc, const char *path)
@@ -732,24 +609,7 @@ int snap_fs_set_immutable(struct snap_ctx *sc, const char *path, bool on)
     return !(flags & FS_IMMUTABLE_FL) == !on ? 0 : 1;
 }
 
-/* ---- owners and copies ---- */
-
-static int own_fd(struct snap_ctx *sc, int fd, const char *path,
-                  const struct stat *like)
-{
-    struct stat st;
-
-    if (fstat(fd, &st))
-        return snap_fail_errno(sc, errno, "cannot look at '%s'", path);
-    /* Owner before mode: chown clears bits, and nobody gains in between. */
-    if ((st.st_uid != like->st_uid || st.st_gid != like->st_gid) &&
-        fchown(fd, like->st_uid, like->st_gid))
-        return snap_fail_errno(sc, errno, "cannot give '%s' to user %u and "
-                               "group %u", path, like->st_uid, like->st_gid);
-    if (fchmod(fd, like->st_mode & 0777))
-        return snap_fail_errno(sc, errno, "cannot set the mode of '%s'", path);
-    return 0;
-}
+/* ---- owners ---- */
 
 int snap_fs_own_like(struct snap_ctx *sc, const char *path, const char *like)
 {
@@ -759,181 +619,9 @@ int snap_fs_own_like(struct snap_ctx *sc, const char *path, const char *like)
 
     if (stat(like, &model))
         return snap_fail_errno(sc, errno, "cannot look at '%s'", like);
-    rc = open_regular(sc, path, O_RDONLY | O_NOFOLLOW, &st, &fd);
+    rc = snap_fd_open_regular(sc, path, O_RDONLY | O_NOFOLLOW, &st, &fd);
     if (rc) return rc;
-    return own_fd(sc, fd, path, &model);
-}
-
-struct copy {
-    struct snap_ctx *sc;
-    const char *from, *to, *what;
-    int in, out;
-    struct stat st;             /* of the source, before */
-    uint64_t done_bytes, total_bytes;
-    char *buf;                  /* once the kernel would not copy for us */
-};
-
-/* Errors of copy_file_range(2) that mean "do it yourself". */
-static bool not_in_kernel(int errnoval)
-{
-    return errnoval == EXDEV || errnoval == EINVAL || errnoval == ENOSYS ||
-           errnoval == EOPNOTSUPP;
-}
-
-/* At most len bytes at `at`; how many, 0 at the end of the file, -1: errno. */
-static ssize_t copy_some(struct copy *c, off_t at, size_t len)
-{
-    off_t in_at = at, out_at = at;
-    ssize_t n, written;
-
-    if (!c->buf) {
-        n = copy_file_range(c->in, &in_at, c->out, &out_at, len, 0);
-        if (n > 0) return n;
-        if (n < 0 && !not_in_kernel(errno)) return -1;
-        c->buf = snap_zalloc(COPY_PIECE);
-    }
-    n = pread(c->in, c->buf, len, at);
-    if (n <= 0) return n;
-    written = pwrite(c->out, c->buf, n, at);
-    if (written) return written;
-    errno = EIO;
-    return -1;
-}
-
-static int copy_extent(struct copy *c, off_t at, off_t end)
-{
-    ssize_t n;
-
-    while (at < end) {
-        if (c->sc && c->sc->cancelled)
-            return snap_fail(c->sc, ERROR_ABORTED, "copying '%s' was stopped",
-                             c->from);
-        n = copy_some(c, at, end - at < COPY_PIECE ? end - at : COPY_PIECE);
-        if (n < 0 && errno == EINTR) continue;
-        if (n < 0 && (errno == ENOSPC || errno == EDQUOT))
-            return fail_space(c->sc, c->to, c->total_bytes, c->out);
-        if (n < 0)
-            return snap_fail_errno(c->sc, errno, "cannot copy '%s' to '%s'",
-                                   c->from, c->to);
-        if (!n)
-            return snap_fail(c->sc, ERROR_FAIL, "'%s' shrank while it was "
-                             "copied; who writes it?", c->from);
-        at += n;
-        c->done_bytes += n;
-        snap_report_progress(c->sc, c->what, c->done_bytes, c->total_bytes,
-                             false);
-    }
-    return 0;
-}
-
-/* The next piece with data; a file system that cannot tell is all data.
- * Returns 1 when the rest is a hole, -1: errno. */
-static int next_extent(const struct copy *c, off_t at, off_t *start,
-                       off_t *end)
-{
-    *start = lseek(c->in, at, SEEK_DATA);
-    if (*start < 0 && errno == ENXIO) return 1;
-    if (*start < 0 && errno == EINVAL) {
-        *start = at;
-        *end = c->st.st_size;
-        return 0;
-    }
-    if (*start < 0) return -1;
-    *end = lseek(c->in, *start, SEEK_HOLE);
-    return *end < 0 ? -1 : 0;
-}
-
-static int copy_extents(struct copy *c)
-{
-    off_t at = 0, start, end;
-    int rc;
-
-    if (ftruncate(c->out, c->st.st_size))
-        return snap_fail_errno(c->sc, errno, "cannot make '%s' %llu bytes "
-                               "long", c->to,
-                               (unsigned long long)c->st.st_size);
-    while (at < c->st.st_size) {
-        rc = next_extent(c, at, &start, &end);
-        if (rc < 0)
-            return snap_fail_errno(c->sc, errno, "cannot find the data in "
-                                   "'%s'", c->from);
-        if (rc) break;
-        if (end > c->st.st_size) end = c->st.st_size;
-        rc = copy_extent(c, start, end);
-        if (rc) return rc;
-        at = end;
-    }
-    return 0;
-}
-
-/* An image that changed under the copy gave something that never was. */
-static int check_unchanged(struct copy *c)
-{
-    struct stat now;
-
-    if (fstat(c->in, &now))
-        return snap_fail_errno(c->sc, errno, "cannot look at '%s'", c->from);
-    if (now.st_size == c->st.st_size &&
-        now.st_mtim.tv_sec == c->st.st_mtim.tv_sec &&
-        now.st_mtim.tv_nsec == c->st.st_mtim.tv_nsec)
-        return 0;
-    return snap_fail(c->sc, ERROR_FAIL, "'%s' changed while it was copied; "
-                     "who writes it?", c->from);
-}
-
-static int copy_contents(struct copy *c)
-{
-    int rc;
-
-    if (!ioctl(c->out, FICLONE, c->in)) return 0;
-    c->total_bytes = (uint64_t)c->st.st_blocks * 512;
-    if (c->total_bytes > (uint64_t)c->st.st_size)
-        c->total_bytes = c->st.st_size;
-    if (hopeless(c->out, c->total_bytes))
-        return fail_space(c->sc, c->to, c->total_bytes, c->out);
-    rc = copy_extents(c);
-    free(c->buf);
-    c->buf = NULL;
-    return rc;
-}
-
-/* Everything after the target exists; a failure removes it again. */
-static int copy_into(struct copy *c, const struct place *at)
-{
-    int rc;
-
-    rc = copy_contents(c);
-    if (!rc) rc = check_unchanged(c);
-    if (!rc) rc = own_fd(c->sc, c->out, c->to, &c->st);
-    if (!rc) rc = sync_fd(c->sc, c->out, c->to);
-    if (!rc) rc = sync_place(c->sc, at, c->to);
-    if (rc) {
-        unlinkat(at->dir, at->name, 0);
-        return rc;
-    }
-    snap_report_progress(c->sc, c->what, c->done_bytes, c->total_bytes, true);
-    return 0;
-}
-
-int snap_fs_copy(struct snap_ctx *sc, const char *from, const char *to,
-                 const char *what)
-{
-    AUTO_PLACE struct place at = PLACE_INIT;
-    AUTO_CLOSE int in = -1;
-    AUTO_CLOSE int out = -1;
-    struct copy c = { .sc = sc, .from = from, .to = to,
-                      .what = what ? what : "copy" };
-    int rc;
-
-    rc = open_regular(sc, from, O_RDONLY, &c.st, &in);
-    if (rc) return rc;
-    rc = enter(sc, to, &at);
-    if (rc) return rc;
-    rc = create_file(sc, &at, to, &out);
-    if (rc) return rc;
-    c.in = in;
-    c.out = out;
-    return copy_into(&c, &at);
+    return snap_fd_own_like(sc, fd, path, &model);
 }
 
 /* ---- names ---- */

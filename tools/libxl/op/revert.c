@@ -63,7 +63,7 @@ void snap_revert_dispose(struct snap_revert *r)
 static const char *disk_path(struct snap_revert *r,
                              const struct snap_revert_disk *d)
 {
-    const struct snap_domconfig_disk *c = snap_revert_config_disk(r,
+    const struct snap_domconfig_disk *c = snap_domconfig_disk(&r->config,
                                                                   d->m->vdev);
 
     if (d->new_path) return d->new_path;

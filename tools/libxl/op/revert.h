@@ -54,8 +54,6 @@ int snap_revert_check_world(struct snap_revert *r);
 int snap_revert_read_memory(struct snap_revert *r);
 int snap_revert_complete_set(struct snap_revert *r);
 int snap_revert_merge_config(struct snap_revert *r);
-const struct snap_domconfig_disk *
-snap_revert_config_disk(const struct snap_revert *r, const char *vdev);
 /* In revert_images.c: */
 int snap_revert_find_frozen(struct snap_revert *r,
                             struct snap_revert_disk *d);

@@ -170,7 +170,7 @@ static int read_rest(struct snap_revert *r)
     r->f.rest_m = snap_zalloc((n + 1) * sizeof(*r->f.rest_m));
     for (i = 0; !rc && i < n; i++) {
         const struct snap_domconfig_disk *c =
-            snap_revert_config_disk(r, r->f.excluded.data[i]);
+            snap_domconfig_disk(&r->config, r->f.excluded.data[i]);
         struct snap_revert_disk *d = &r->f.rest[r->f.nrest];
 
         if (!c || !c->path || c->path[0] != '/') continue;

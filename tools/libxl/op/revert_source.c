@@ -135,23 +135,12 @@ int snap_revert_merge_config(struct snap_revert *r)
 
 /* ---- the set of disks -------------------------------------------- */
 
-const struct snap_domconfig_disk *
-snap_revert_config_disk(const struct snap_revert *r, const char *vdev)
-{
-    size_t i;
-
-    for (i = 0; i < r->config.ndisks; i++)
-        if (!strcmp(r->config.disks[i].vdev, vdev))
-            return &r->config.disks[i];
-    return NULL;
-}
-
 /* A hand-written set may lack what the memory image's configuration has. */
 static int complete_disk(struct snap_revert *r, struct snap_manifest_disk *d,
                          const struct snap_manifest_disk *from)
 {
-    const struct snap_domconfig_disk *c = snap_revert_config_disk(r,
-                                                                  from->vdev);
+    const struct snap_domconfig_disk *c = snap_domconfig_disk(&r->config,
+                                                              from->vdev);
 
     if (!c || c->cdrom)
         return snap_fail(r->sc, ERROR_INVAL, "disk '%s' of the snapshot is "
