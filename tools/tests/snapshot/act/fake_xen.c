@@ -55,6 +55,29 @@ int clock_gettime(clockid_t clock, struct timespec *now)
     return 0;
 }
 
+static int64_t real_ms(void)
+{
+    struct timespec now;
+
+    syscall(SYS_clock_gettime, CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+int64_t fake_later(void)
+{
+    return real_ms() + fake->slow_ms;
+}
+
+bool fake_due(int64_t *at_ms)
+{
+    int64_t at = *at_ms;
+
+    /* Several processes look; for one it happens. */
+    return at && real_ms() >= at
+           && __atomic_compare_exchange_n(at_ms, &at, 0, false,
+                                          __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
+}
+
 /* ---- the hypervisor's file --------------------------------------- */
 
 int access(const char *path, int mode)
@@ -236,9 +259,55 @@ int libxl_ctx_free(libxl_ctx *ctx)
     return 0;
 }
 
+static char *shutdown_path(void)
+{
+    return snap_printf("/local/domain/%u/control/shutdown", fake->domid);
+}
+
+/* The slow guest answers a request, if it was not withdrawn. */
+static void acknowledge(void)
+{
+    AUTO_FREE char *path = shutdown_path();
+    const char *asked = fake_get(path);
+
+    if (!asked || strcmp(asked, "suspend")) return;
+    fake_set(path, "");
+    fake->suspends_ms = fake_later();
+}
+
+static void see_slow_things(void)
+{
+    if (fake_due(&fake->acks_ms)) acknowledge();
+    if (fake_due(&fake->suspends_ms)) fake->suspended = true;
+    if (fake_due(&fake->runs_ms)) fake->suspended = false;
+    if (fake_due(&fake->goes_ms)) fake->exists = fake->dying = false;
+}
+
+void fake_settle(void)
+{
+    while (fake->acks_ms || fake->suspends_ms || fake->runs_ms
+           || fake->goes_ms) {
+        see_slow_things();
+        usleep(1000);
+    }
+}
+
+static void suspend_slowly(void)
+{
+    AUTO_FREE char *path = shutdown_path();
+
+    fake_set(path, "suspend");
+    fake->acks_ms = fake_later();
+    while (!fake->suspended) {
+        see_slow_things();
+        usleep(2000);
+    }
+}
+
 /* Some guests obey long after they were asked. */
 static void pass_time(void)
 {
+    see_slow_things();
     if (fake->looks_fast != getpid()) fake->skew_ms += fake->look_ms;
     if (fake->suspends_after && !--fake->suspends_after)
         fake->suspended = true;
@@ -255,6 +324,7 @@ int libxl_domain_info(libxl_ctx *ctx, libxl_dominfo *info, uint32_t domid)
     for (i = 0; i < 16; i++) info->uuid.uuid[i] = i;
     info->domid = domid;
     info->paused = fake->paused;
+    info->dying = fake->dying;
     info->shutdown = fake->suspended;
     info->shutdown_reason = fake->suspended ? LIBXL_SHUTDOWN_REASON_SUSPEND
                                             : LIBXL_SHUTDOWN_REASON_UNKNOWN;
@@ -278,7 +348,10 @@ int libxl_domain_suspend(libxl_ctx *ctx, uint32_t domid, int fd, int flags,
     fake->watch_events++;       /* it writes to control/shutdown */
     while (fake->suspend_hangs) pause();
     if (fake->suspend_rc) return fake->suspend_rc;
-    fake->suspended = true;
+    if (fake->slow_ms)
+        suspend_slowly();
+    else
+        fake->suspended = true;
     usleep(fake->save_us);
     return write(fd, stream, len) == (ssize_t)len ? 0 : ERROR_FAIL;
 }
@@ -292,7 +365,10 @@ int libxl_domain_resume(libxl_ctx *ctx, uint32_t domid, int suspend_cancel,
     fake->resumed++;
     if (fake->resume_rc) return fake->resume_rc;
     if (!suspend_cancel || !fake->suspended) return ERROR_FAIL;
-    fake->suspended = false;
+    if (fake->slow_ms)
+        fake->runs_ms = fake_later();
+    else
+        fake->suspended = false;
     return 0;
 }
 

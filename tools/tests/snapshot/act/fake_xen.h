@@ -37,6 +37,11 @@ struct fake_host {
     int looks_fast;
     int64_t skew_ms;
     int watch_events;           /* so many, for each process that watches */
+    /* What is done is seen that much later, in real time: the guest suspends
+     * itself and runs again, a destroyed domain goes. 0: at once. */
+    int slow_ms;
+    int64_t acks_ms, suspends_ms, runs_ms, goes_ms;     /* when; 0: never */
+    bool dying;
     char userdata[65536];       /* libxl-json */
     struct {
         char path[160], value[400];
@@ -53,6 +58,12 @@ void fake_open(struct snap_ctx *sc, struct snap_xen *x);
 /* xenstore by hand; fake_get: NULL when it is not there. */
 void fake_set(const char *path, const char *value);
 const char *fake_get(const char *path);
+/* A moment of real time, or 0, has come: then it is 0. */
+bool fake_due(int64_t *at_ms);
+/* When what is done now is seen on a slow host. */
+int64_t fake_later(void);
+/* Wait until all that was done on a slow host is seen. */
+void fake_settle(void);
 /* All paths that begin so are gone. */
 void fake_unset(const char *begin);
 

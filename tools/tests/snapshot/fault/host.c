@@ -21,6 +21,7 @@
 #define FIRST_DEVID 51712
 
 struct host *host;
+bool host_furnished;
 char fault_run_dir[64], fault_lock_dir[64];
 
 static struct snap_text stream; /* a memory image without xl's header */
@@ -82,7 +83,12 @@ static void make_stream(void)
     "\"uuid\":\"" FAKE_UUID "\"}," \
     "\"b_info\":{\"max_vcpus\":1,\"avail_vcpus\":[0]," \
     "\"max_memkb\":4096,\"target_memkb\":4096,\"shadow_memkb\":1024," \
-    "\"type.pvh\":{}},\"disks\":[%s],\"on_reboot\":\"restart\"}"
+    "\"type.pvh\":{}%s},\"disks\":[%s]%s,\"on_reboot\":\"restart\"}"
+/* What a host has to have for it; its bridge is a network device. */
+#define KERNEL ",\"kernel\":\"%s/bin/xl\""
+#define VIF \
+    ",\"nics\":[{\"mac\":\"00:16:3e:00:00:01\",\"bridge\":\"lo\"," \
+    "\"script\":\"%s/bin/vif-bridge\"}]"
 #define DISK \
     "%s{\"pdev_path\":\"%s\",\"vdev\":\"%s\",\"backend\":\"qdisk\"," \
     "\"format\":\"qcow2\",\"readwrite\":1}"
@@ -116,7 +122,7 @@ static void tell_disk(unsigned i)
     set(d->vdev, "%s/dev", be);
     set("w", "%s/mode", be);
     set("disk", "%s/device-type", be);
-    set("4", "%s/state", be);
+    set(fake->slow_ms ? "1" : "4", "%s/state", be);
     set("4", "%s/state", fe);
 }
 
@@ -132,6 +138,8 @@ static void tell_toolstack(void)
 
 static void configure(void)
 {
+    AUTO_FREE char *kernel = snap_printf(KERNEL, log_dir);
+    AUTO_FREE char *vif = snap_printf(VIF, log_dir);
     struct snap_text disks = { 0 };
     AUTO_FREE char *json = NULL;
     unsigned i;
@@ -139,7 +147,9 @@ static void configure(void)
     for (i = 0; i < HOST_DISKS; i++)
         snap_text_add(&disks, DISK, i ? "," : "", host->disk[i].file,
                       host->disk[i].vdev);
-    json = snap_printf(CONFIG, fake->name, fake->domid, disks.data);
+    json = snap_printf(CONFIG, fake->name, fake->domid,
+                       host_furnished ? kernel : "", disks.data,
+                       host_furnished ? vif : "");
     if (strlen(json) >= sizeof(fake->userdata)) bail("a large configuration");
     strcpy(fake->userdata, json);
     free(disks.data);
@@ -175,6 +185,17 @@ static int listen_as_qemu(void)
     return fd;
 }
 
+/* As xl does while it talks to libxl: with a lock. */
+static void work_on_something(int fd)
+{
+    struct flock l = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
+
+    fcntl(fd, F_SETLK, &l);
+    usleep(20000);
+    l.l_type = F_UNLCK;
+    fcntl(fd, F_SETLK, &l);
+}
+
 /* Ends when the domain is suspended, as xl's of Xen 4.17 does, or gone. */
 static void monitor_main(int ignored)
 {
@@ -188,12 +209,20 @@ static void monitor_main(int ignored)
     dprintf(1, "Waiting for domain %s (domid %u) to die [pid %d]\n",
             fake->name, domid, getpid());
     while (!kill(host->keeper, 0) && fake->exists && fake->domid == domid
-           && !fake->suspended)
+           && !fake->suspended) {
+        if (fake->slow_ms) work_on_something(fd);
         usleep(5000);
+    }
 }
 
 static void qemu_main(int listener)
 {
+    unsigned i;
+
+    usleep(fake->slow_ms * 1000);
+    for (i = 0; i < HOST_DISKS; i++)
+        set("4", "/local/domain/0/backend/qdisk/%u/%u/state", fake->domid,
+            FIRST_DEVID + 16 * i);
     qemu_serve(listener);
 }
 
@@ -264,6 +293,7 @@ void host_start(const char *dir, const char *const images[HOST_DISKS])
     configure();
     start_processes();
     await_monitor();
+    usleep(2000 * fake->slow_ms);       /* then QEMU is there, too */
 }
 
 /* ---- the guest --------------------------------------------------- */
@@ -413,6 +443,44 @@ static int restore(bool paused)
     return 0;
 }
 
+/* What an old kernel, or one's sandbox, does not have. */
+
+int fault_openat(int dir, const char *path, int flags, mode_t mode)
+{
+    if (control->old_kernel && (flags & O_TMPFILE) == O_TMPFILE) {
+        errno = EOPNOTSUPP;
+        return -1;
+    }
+    return openat(dir, path, flags, mode);
+}
+
+ssize_t fault_copy_file_range(int in, off64_t *in_at, int out,
+                              off64_t *out_at, size_t len, unsigned flags)
+{
+    if (control->old_kernel) {
+        errno = ENOSYS;
+        return -1;
+    }
+    return copy_file_range(in, in_at, out, out_at, len, flags);
+}
+
+int fault_close_range(unsigned first, unsigned last, int flags)
+{
+    if (control->old_kernel) {
+        errno = ENOSYS;
+        return -1;
+    }
+    return close_range(first, last, flags);
+}
+
+/* While time flies, a deadline comes before it is waited for. */
+int fault_poll(struct pollfd *fds, nfds_t n, int timeout_ms)
+{
+    if (host && host->time_flies && (timeout_ms < 0 || timeout_ms > 10))
+        timeout_ms = 10;
+    return poll(fds, n, timeout_ms);
+}
+
 int fault_access(const char *path, int mode)
 {
     if (strstr(path, "/privcmd") || strstr(path, "/xen-qemu-system-i386"))
@@ -427,13 +495,16 @@ int fault_execve(const char *path, char *const argv[], char *const env[])
 
     if (!strcmp(name, "xen-qemu-system-i386"))
         dprintf(1, "QEMU emulator version 7.2.0\n");
+    else if (!strcmp(name, "xl") && !strcmp(argv[1], "-N"))
+        dprintf(1, "%s\n", fake->userdata);
     else if (strcmp(name, "xl") || strcmp(argv[1], "restore"))
         return execve(path, argv, env);
     /* As exec does. */
     for (fd = 3; fd < 256; fd++)
         if (fcntl(fd, F_GETFD) & FD_CLOEXEC) close(fd);
     fault_outside = true;
-    if (!strcmp(name, "xl")) status = restore(!strcmp(argv[2], "-p"));
+    if (!strcmp(name, "xl") && !strcmp(argv[1], "restore"))
+        status = restore(!strcmp(argv[2], "-p"));
     _exit(status);
 }
 
@@ -534,10 +605,15 @@ int libxl_domain_destroy(libxl_ctx *ctx, uint32_t domid,
     (void)ctx;
     (void)ao_how;
     if (!fake->exists || domid != fake->domid) return ERROR_DOMAIN_NOTFOUND;
+    fake->dying = true;
+    usleep(fake->slow_ms * 1000);
     kill(host->qemu, SIGKILL);
     fake_unset("/libxl/");
     fake_unset("/local/domain/");
-    fake->exists = false;
+    if (fake->slow_ms)
+        fake->goes_ms = fake_later() + 10 * fake->slow_ms;
+    else
+        fake->exists = fake->dying = false;
     return 0;
 }
 

@@ -57,7 +57,8 @@ bool fault_here(const struct fault_point *p, int errnoval)
         control->skip--;
         return false;
     }
-    if (__atomic_exchange_n(&control->fired, true, __ATOMIC_SEQ_CST)) return false;
+    if (__atomic_exchange_n(&control->fired, true, __ATOMIC_SEQ_CST))
+        return false;
     if (control->mode == FAULT_KILL_ALL) kill_children();
     if (control->mode != FAULT_ERROR) raise(SIGKILL);
     control->errnoval = errno = errnoval;

@@ -47,6 +47,11 @@ struct fault_point {
 bool fault_here(const struct fault_point *p, int errnoval);
 /* What a machine without Xen lacks is there, and Xen's own programs are ours:
  * see host.c. */
+int fault_openat(int dir, const char *path, int flags, mode_t mode);
+ssize_t fault_copy_file_range(int in, off64_t *in_at, int out,
+                              off64_t *out_at, size_t len, unsigned flags);
+int fault_poll(struct pollfd *fds, nfds_t n, int timeout_ms);
+int fault_close_range(unsigned first, unsigned last, int flags);
 int fault_access(const char *path, int mode);
 int fault_execve(const char *path, char *const argv[], char *const env[]);
 
@@ -64,7 +69,9 @@ extern char fault_run_dir[64], fault_lock_dir[64];
 /* ---- the kernel -------------------------------------------------- */
 
 #define open(...) FAULT("open", EMFILE, -1, open(__VA_ARGS__))
-#define openat(...) FAULT("openat", EMFILE, -1, openat(__VA_ARGS__))
+#define openat(...) FAULT("openat", EMFILE, -1, openat_(__VA_ARGS__, 0, 0))
+#define openat_(dir, path, flags, mode, ...) \
+    fault_openat(dir, path, flags, mode)
 #define read(...) FAULT("read", EIO, -1, read(__VA_ARGS__))
 #define pread(...) FAULT("pread", EIO, -1, pread(__VA_ARGS__))
 #define write(...) FAULT("write", ENOSPC, -1, write(__VA_ARGS__))
@@ -82,7 +89,8 @@ extern char fault_run_dir[64], fault_lock_dir[64];
 #define fallocate(...) FAULT("fallocate", ENOSPC, -1, fallocate(__VA_ARGS__))
 #define ftruncate(...) FAULT("ftruncate", EIO, -1, ftruncate(__VA_ARGS__))
 #define copy_file_range(...) \
-    FAULT("copy_file_range", ENOSPC, -1, copy_file_range(__VA_ARGS__))
+    FAULT("copy_file_range", ENOSPC, -1, fault_copy_file_range(__VA_ARGS__))
+#define close_range(...) fault_close_range(__VA_ARGS__)
 #define splice(...) FAULT("splice", EIO, -1, splice(__VA_ARGS__))
 #define ioctl(...) FAULT("ioctl", EIO, -1, ioctl(__VA_ARGS__))
 #define flock(...) FAULT("flock", ENOLCK, -1, flock(__VA_ARGS__))
@@ -114,7 +122,7 @@ extern char fault_run_dir[64], fault_lock_dir[64];
 #define connect(...) FAULT("connect", EACCES, -1, connect(__VA_ARGS__))
 #define send(...) FAULT("send", EPIPE, -1, send(__VA_ARGS__))
 #define recv(...) FAULT("recv", EIO, -1, recv(__VA_ARGS__))
-#define poll(...) FAULT("poll", ENOMEM, -1, poll(__VA_ARGS__))
+#define poll(...) FAULT("poll", ENOMEM, -1, fault_poll(__VA_ARGS__))
 #define fork() FAULT("fork", EAGAIN, -1, fork())
 #define execve(...) FAULT("execve", EACCES, -1, fault_execve(__VA_ARGS__))
 

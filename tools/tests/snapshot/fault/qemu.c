@@ -16,8 +16,10 @@
 
 /* ---- images ------------------------------------------------------ */
 
-/* Two descriptors a disk are held: the image and what is under it. */
-static int held[HOST_DISKS * 2] = { -1, -1, -1, -1 };
+#define MAX_LAYERS 8
+
+/* The files of each disk, from the image down; 0: none. */
+static int held[HOST_DISKS][MAX_LAYERS];
 
 static char *backing_of(const struct snap_json *image)
 {
@@ -52,16 +54,20 @@ static struct snap_json *known[HOST_DISKS];
 
 static void look(unsigned i)
 {
-    const struct host_disk *d = &host->disk[i];
-    AUTO_FREE char *backing = NULL;
+    const struct snap_json *layer;
+    unsigned k = 0;
 
     if (known[i]) return;
-    known[i] = image_of(d->file);
-    backing = backing_of(known[i]);
-    if (held[2 * i] >= 0) close(held[2 * i]);
-    if (held[2 * i + 1] >= 0) close(held[2 * i + 1]);
-    held[2 * i] = open(d->file, O_RDONLY | O_CLOEXEC);
-    held[2 * i + 1] = backing ? open(backing, O_RDONLY | O_CLOEXEC) : -1;
+    known[i] = image_of(host->disk[i].file);
+    while (k < MAX_LAYERS && held[i][k]) {
+        close(held[i][k]);
+        held[i][k++] = 0;
+    }
+    for (k = 0, layer = known[i]; layer && k < MAX_LAYERS; k++) {
+        held[i][k] = open(snap_json_get_str(layer, "filename"),
+                          O_RDONLY | O_CLOEXEC);
+        layer = snap_json_get(layer, "backing-image");
+    }
 }
 
 static void changed(unsigned i)

@@ -3,6 +3,7 @@
 #include "fault/sweep.h"
 
 #include <ftw.h>
+#include <sys/un.h>
 
 #include "format/json.h"
 #include "host/journal.h"
@@ -15,6 +16,7 @@
 
 char scene_dir[128];
 bool scene_again;
+static int lock_ms = LOCK_MS;
 
 static char *path_of(const char *name)
 {
@@ -59,7 +61,7 @@ static void say_create(const struct scene *s, const char *name,
         .domid = fake->domid, .name = name, .directory = c->directory,
         .current_path = c->current, .disks = c->disks, .ndisks = HOST_DISKS,
         .overlay_path = overlay_path, .live = s->live,
-        .lock_timeout_ms = LOCK_MS,
+        .lock_timeout_ms = lock_ms,
     };
 }
 
@@ -81,6 +83,72 @@ static int run_create(const struct scene *s, libxl_snapshot_ctx *sc)
     return libxl_snapshot_outcome(sc);
 }
 
+/* ---- a host where others work, too ------------------------------- */
+
+/* They end when their turn does, or the command. */
+static bool others_go_on(pid_t command, unsigned turn)
+{
+    host->works_in_turn = turn;
+    usleep(2000);
+    return host->turn == turn && !kill(command, 0);
+}
+
+/* The lock is held by somebody who has it from one that is gone. */
+static void hold_lock(pid_t command, unsigned turn)
+{
+    struct snap_ctx quiet = SNAP_CTX_INIT;
+    struct snap_journal j;
+
+    if (snap_journal_lock(&quiet, fake->name, LOCK_MS, &j) || fork())
+        _exit(0);
+    while (others_go_on(command, turn)) continue;
+}
+
+/* QEMU talks to one client at a time. It takes long, for who waits. */
+static void hold_qemu(pid_t command, unsigned turn)
+{
+    struct sockaddr_un to = { .sun_family = AF_UNIX };
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+    snprintf(to.sun_path, sizeof(to.sun_path), "%s/qmp-libxenstat-%u",
+             fault_run_dir, fake->domid);
+    if (connect(fd, (struct sockaddr *)&to, sizeof(to))) _exit(0);
+    while (others_go_on(command, turn)) {
+        host->time_flies = true;
+        fake->skew_ms += 500;
+    }
+    host->time_flies = false;
+}
+
+/* The command is given while somebody is in its way, and refused. */
+static void try_beside(void (*other)(pid_t, unsigned), const struct scene *s,
+                       libxl_snapshot_ctx *sc)
+{
+    pid_t command = getpid(), pid;
+
+    host->turn++;
+    pid = fork();
+    if (pid < 0) bail("fork: %s", strerror(errno));
+    if (!pid) {
+        fault_outside = true;
+        other(command, host->turn);
+        _exit(0);
+    }
+    while (host->works_in_turn != host->turn) usleep(1000);
+    lock_ms = 50;
+    if (!run_create(s, sc)) bail("it was not in the way");
+    lock_ms = LOCK_MS;
+    host->turn++;
+    waitpid(pid, NULL, 0);
+}
+
+static int run_create_beside(const struct scene *s, libxl_snapshot_ctx *sc)
+{
+    try_beside(hold_lock, s, sc);
+    try_beside(hold_qemu, s, sc);
+    return run_create(s, sc);
+}
+
 static int run_revert(const struct scene *s, libxl_snapshot_ctx *sc)
 {
     AUTO_FREE char *directory = path_of("store/s1");
@@ -94,8 +162,10 @@ static int run_revert(const struct scene *s, libxl_snapshot_ctx *sc)
         libxl_snapshot_revert(sc, &(libxl_snapshot_revert_params){
             .domain_name = fake->name, .set = &set,
             .current_path = keep.current, .overlay_path = overlay_path,
-            .keep = s->keep && !scene_again ? &keep.p : NULL, .keep_command = "back",
+            .keep = s->keep && !scene_again ? &keep.p : NULL,
+            .keep_command = "back",
             .lock_timeout_ms = LOCK_MS, .stock_xl = xl,
+            .domain_config = s->furnished ? xl : NULL,
             .retry_command = SCENE_AGAIN,
         }, &result);
     libxl_snapshot_set_dispose(&set);
@@ -266,6 +336,11 @@ const struct scene scenes[] = {
     { "create-live", NULL, run_create,
       LIBXL_SNAPSHOT_DISK_INTERNAL, LIBXL_SNAPSHOT_DISK_EXTERNAL,
       .live = true },
+    { "create-slow", NULL, run_create,
+      LIBXL_SNAPSHOT_DISK_EXTERNAL, LIBXL_SNAPSHOT_DISK_INTERNAL,
+      .slow = true },
+    { "create-beside", NULL, run_create_beside,
+      LIBXL_SNAPSHOT_DISK_INTERNAL, LIBXL_SNAPSHOT_DISK_INTERNAL },
     { "revert-internal", a_snapshot, run_revert,
       LIBXL_SNAPSHOT_DISK_INTERNAL, LIBXL_SNAPSHOT_DISK_INTERNAL },
     { "revert-external", a_snapshot, run_revert,
@@ -279,6 +354,15 @@ const struct scene scenes[] = {
     { "revert-frozen", a_snapshot, run_revert,
       LIBXL_SNAPSHOT_DISK_INTERNAL, LIBXL_SNAPSHOT_DISK_INTERNAL,
       .frozen = true },
+    { "revert-slow", a_snapshot, run_revert,
+      LIBXL_SNAPSHOT_DISK_INTERNAL, LIBXL_SNAPSHOT_DISK_INTERNAL,
+      .slow = true },
+    { "revert-old-kernel", a_snapshot, run_revert,
+      LIBXL_SNAPSHOT_DISK_INTERNAL, LIBXL_SNAPSHOT_DISK_INTERNAL,
+      .frozen = true, .old_kernel = true },
+    { "revert-config", a_snapshot, run_revert,
+      LIBXL_SNAPSHOT_DISK_EXTERNAL, LIBXL_SNAPSHOT_DISK_EXTERNAL,
+      .furnished = true },
     { "delete", a_snapshot, run_delete,
       LIBXL_SNAPSHOT_DISK_INTERNAL, LIBXL_SNAPSHOT_DISK_INTERNAL },
     { "delete-off", a_snapshot, run_delete,
@@ -318,9 +402,8 @@ static int remove_one(const char *path, const struct stat *st, int type,
 static void make_stage(void)
 {
     static const char *const dirs[] = { "", "img", "store", "log", "bin" };
-    AUTO_FREE char *xl = path_of("bin/xl");
+    static const char *const programs[] = { "bin/xl", "bin/vif-bridge" };
     unsigned i;
-    int fd;
 
     nftw(scene_dir, remove_one, 16, FTW_DEPTH | FTW_PHYS);
     nftw(fault_lock_dir, remove_one, 16, FTW_DEPTH | FTW_PHYS);
@@ -330,9 +413,13 @@ static void make_stage(void)
 
         if (mkdir(dir, 0700)) bail("%s: %s", dir, strerror(errno));
     }
-    fd = open(xl, O_WRONLY | O_CREAT, 0755);
-    if (fd < 0) bail("%s: %s", xl, strerror(errno));
-    close(fd);
+    for (i = 0; i < sizeof(programs) / sizeof(programs[0]); i++) {
+        AUTO_FREE char *path = path_of(programs[i]);
+        int fd = open(path, O_WRONLY | O_CREAT, 0755);
+
+        if (fd < 0) bail("%s: %s", path, strerror(errno));
+        close(fd);
+    }
 }
 
 void scene_set(const struct scene *s)
@@ -354,6 +441,9 @@ void scene_set(const struct scene *s)
     fake->domid = 10 + 10 * (getpid() % 3000);
     fake->look_ms = 3000;
     fake->save_us = 30000;
+    fake->slow_ms = s->slow ? 40 : 0;
+    control->old_kernel = s->old_kernel;
+    host_furnished = s->furnished;
     host_start(scene_dir, images);
     host_guest_writes(OLD);
     if (s->before) s->before(s);
@@ -454,6 +544,7 @@ char *scene_look(void)
     unsigned i;
 
     seen = &t;
+    fake_settle();
     nftw(scene_dir, look_at_file, 16, FTW_PHYS);
     nftw(fault_lock_dir, look_at_file, 16, FTW_PHYS);
     snap_text_add(&t, "domain: %s\n", !fake->exists ? "off"

@@ -10,7 +10,8 @@
  *
  * Each point is tried in one of the scenes that come by it; with -a in each.
  * FAULT_JOBS: how many scenes at a time (default: 2).  FAULT_UNNAMED=1 shows
- * the messages that do not name the fault.
+ * the messages that do not name the fault, FAULT_EXCUSED=1 the points that no
+ * scene came by.
  */
 #include "fault/sweep.h"
 
@@ -473,6 +474,9 @@ static void count_visits(void)
             visited++;
         } else if (excuse(p)) {
             excused++;
+            if (getenv("FAULT_EXCUSED"))
+                diag("nobody comes by %s in %s: %s", p->call, p->function,
+                     excuse(p));
         } else {
             missed++;
             diag("nobody comes by %s in %s (%s:%d)", p->call, p->function,

@@ -27,6 +27,7 @@ struct fault_control {
     bool fired;
     int errnoval;               /* what it failed with */
     bool recording;             /* visits count, others do not */
+    bool old_kernel;            /* it lacks what was new once */
     unsigned char visited[FAULT_MAX_POINTS];    /* how often, at most 255 */
 };
 extern struct fault_control *control;
@@ -55,8 +56,14 @@ struct host {
     struct host_disk disk[HOST_DISKS];
     unsigned char ram;          /* the guest's, and what its disks hold too */
     char job[64];               /* a concluded job in QEMU */
+    bool time_flies;            /* by fake->skew_ms */
+    /* Somebody beside the command works, until another turn begins. */
+    unsigned turn, works_in_turn;
 };
 extern struct host *host;
+
+/* Domains have a vif and a kernel of their own, as those of users have. */
+extern bool host_furnished;
 
 /* A running domain with these images; dir: where the monitor's log goes. */
 void host_start(const char *dir, const char *const images[HOST_DISKS]);
@@ -85,6 +92,9 @@ struct scene {
     libxl_snapshot_disk_kind first, second;     /* of the disks */
     bool live, off, keep;
     bool frozen;                /* an external snapshot stands on the images */
+    bool slow;                  /* what is done is seen later */
+    bool old_kernel;
+    bool furnished;             /* and the user gives its xl.cfg */
     const char *dies_in;        /* the step that the interrupted run began */
 };
 extern const struct scene scenes[];

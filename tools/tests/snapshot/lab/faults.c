@@ -60,3 +60,24 @@ int fault_execve(const char *path, char *const argv[], char *const env[])
 {
     return execve(path, argv, env);
 }
+
+int fault_openat(int dir, const char *path, int flags, mode_t mode)
+{
+    return openat(dir, path, flags, mode);
+}
+
+ssize_t fault_copy_file_range(int in, off64_t *in_at, int out,
+                              off64_t *out_at, size_t len, unsigned flags)
+{
+    return copy_file_range(in, in_at, out, out_at, len, flags);
+}
+
+int fault_poll(struct pollfd *fds, nfds_t n, int timeout_ms)
+{
+    return poll(fds, n, timeout_ms);
+}
+
+int fault_close_range(unsigned first, unsigned last, int flags)
+{
+    return close_range(first, last, flags);
+}
