@@ -215,14 +215,24 @@ static void monitor_main(int ignored)
     }
 }
 
-static void qemu_main(int listener)
+/* What is in xenstore already is changed there: two must not add at once. */
+static void open_slowly(void)
 {
+    AUTO_FREE char *last = snap_printf("/local/domain/%u/device/vbd/%u/state",
+                                       fake->domid, FIRST_DEVID
+                                       + 16 * (HOST_DISKS - 1));
     unsigned i;
 
     usleep(fake->slow_ms * 1000);
+    while (!fake_get(last)) usleep(1000);
     for (i = 0; i < HOST_DISKS; i++)
         set("4", "/local/domain/0/backend/qdisk/%u/%u/state", fake->domid,
             FIRST_DEVID + 16 * i);
+}
+
+static void qemu_main(int listener)
+{
+    if (fake->slow_ms) open_slowly();
     qemu_serve(listener);
 }
 

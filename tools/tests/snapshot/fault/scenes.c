@@ -112,7 +112,7 @@ static void hold_qemu(pid_t command, unsigned turn)
 
     snprintf(to.sun_path, sizeof(to.sun_path), "%s/qmp-libxenstat-%u",
              fault_run_dir, fake->domid);
-    if (connect(fd, (struct sockaddr *)&to, sizeof(to))) _exit(0);
+    if (connect(fd, (struct sockaddr *)&to, sizeof(to)) || fork()) _exit(0);
     while (others_go_on(command, turn)) {
         host->time_flies = true;
         fake->skew_ms += 500;
@@ -134,12 +134,12 @@ static void try_beside(void (*other)(pid_t, unsigned), const struct scene *s,
         other(command, host->turn);
         _exit(0);
     }
+    waitpid(pid, NULL, 0);
     while (host->works_in_turn != host->turn) usleep(1000);
     lock_ms = 50;
     if (!run_create(s, sc)) bail("it was not in the way");
     lock_ms = LOCK_MS;
     host->turn++;
-    waitpid(pid, NULL, 0);
 }
 
 static int run_create_beside(const struct scene *s, libxl_snapshot_ctx *sc)
@@ -291,30 +291,47 @@ static unsigned journal_sync(void)
 }
 
 /* How many syncs before the step is intended: the head, and one a step. */
-static unsigned syncs_before(const char *step)
+static unsigned syncs_before(const char *step, bool revert)
 {
-    static const char *const steps[] = {
+    static const char *const of_create[] = {
         "directory", "memory-file", "monitor-hold", "suspend", "ready",
         "memory", "recheck", "config", "disks", "resume", "committed",
         "seal", NULL,
     };
+    static const char *const of_revert[] = {
+        "monitor-hold", "pause", "recheck-idle", "destroy", NULL,
+    };
+    const char *const *steps = revert ? of_revert : of_create;
     unsigned i;
 
     for (i = 0; steps[i] && strcmp(steps[i], step); i++) continue;
     return i + 1;
 }
 
-static void an_interrupted_create(const struct scene *s)
+/* Killed with its guardian. */
+static void interrupt(const struct scene *s, bool revert)
 {
     struct scene first = *s;
 
     first.before = NULL;
     control->mode = FAULT_KILL_ALL;
     control->armed = journal_sync();
-    control->skip = syncs_before(s->dies_in);
+    control->skip = syncs_before(s->dies_in, revert);
     control->fired = false;
-    if (in_child(&first, run_create) >= 0) bail("%s: it lived", s->name);
+    if (in_child(&first, revert ? run_revert : run_create) >= 0)
+        bail("%s: it lived", s->name);
     control->mode = FAULT_NONE;
+}
+
+static void an_interrupted_revert(const struct scene *s)
+{
+    a_snapshot(s);
+    interrupt(s, true);
+}
+
+static void an_interrupted_create(const struct scene *s)
+{
+    interrupt(s, false);
     if (!s->off) return;
     libxl_domain_destroy(NULL, fake->domid, NULL);
     host_stop();
@@ -382,6 +399,9 @@ const struct scene scenes[] = {
     { "recover-off", an_interrupted_create, run_recover,
       LIBXL_SNAPSHOT_DISK_EXTERNAL, LIBXL_SNAPSHOT_DISK_INTERNAL,
       .dies_in = "resume", .off = true },
+    { "recover-paused", an_interrupted_revert, run_recover,
+      LIBXL_SNAPSHOT_DISK_INTERNAL, LIBXL_SNAPSHOT_DISK_INTERNAL,
+      .dies_in = "destroy" },
     { "recover-stray", a_suspend, run_recover,
       LIBXL_SNAPSHOT_DISK_AUTO, LIBXL_SNAPSHOT_DISK_AUTO,
       .dies_in = "none" },
