@@ -22,6 +22,7 @@
 
 #define RESUME_TIMEOUT_MS 90000
 #define DESTROY_BEGINS_MS 10000
+#define RESUME_ENDS_MS 30000
 #define WATCHES_MS 5000
 
 struct snap_guardian {
@@ -199,7 +200,7 @@ static void act_on_death(const struct snap_guardian_charge *c,
     bool resumed;
 
     /* Half a resume is a domain whose end xenstore does not tell. */
-    if (phase == 'U') await_worker(c, RESUME_TIMEOUT_MS);
+    if (phase == 'U') await_worker(c, RESUME_ENDS_MS);
     /* It may be about to ask. */
     end_worker(c->worker_pgid);
     wait_ms = asked ? time_to_wait(eye, c->domid, phase) : 0;
@@ -285,7 +286,6 @@ static void guardian_main(int in, const struct snap_guardian_charge *c)
     char phase = 0, next;
     ssize_t n;
 
-    mine.worker_start = snap_process_start_time(c->worker_pgid, NULL);
     setsid();
     snap_run_clean_signals();
     sigaction(SIGINT, &ign, NULL);
@@ -317,9 +317,11 @@ int snap_guardian_start(struct snap_ctx *sc,
                         struct snap_guardian **out)
 {
     struct snap_guardian *g = snap_zalloc(sizeof(*g));
+    struct snap_guardian_charge mine = *charge;
     int fds[2], err;
 
     *out = NULL;
+    mine.worker_start = snap_process_start_time(mine.worker_pgid, NULL);
     if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds)) {
         free(g);
         return snap_fail_errno(sc, errno, "cannot start the guardian");
@@ -327,7 +329,7 @@ int snap_guardian_start(struct snap_ctx *sc,
     g->pid = fork();
     if (!g->pid) {
         close(fds[1]);
-        guardian_main(fds[0], charge);
+        guardian_main(fds[0], &mine);
     }
     err = errno;
     close(fds[0]);

@@ -105,15 +105,6 @@ static bool is_log_name(const char *base)
     return dot && !strcmp(dot, ".log");
 }
 
-/*
- * A process that ends while we look at it is none.  Whatever else goes wrong is
- * told: a monitor that was not found is not held, and ends with the suspend.
- */
-static int or_gone(void)
-{
-    return errno == ENOENT || errno == ESRCH ? 0 : -1;
-}
-
 /* 1 and the path of an xl log on descriptor 1 of a process; 0; -1. */
 static int stdout_is_xl_log(int pid, char *path, size_t cap)
 {
@@ -123,7 +114,7 @@ static int stdout_is_xl_log(int pid, char *path, size_t cap)
 
     snprintf(link, sizeof(link), "/proc/%d/fd/1", pid);
     n = readlink(link, path, cap - 1);
-    if (n < 0) return or_gone();
+    if (n < 0) return snap_process_or_gone();
     path[n] = 0;
     base = strrchr(path, '/');
     return base && !strncmp(base, "/xl-", 4) && is_log_name(base);
@@ -136,13 +127,15 @@ struct visit {
     void *arg;
 };
 
+/* One that ends while we look is none. Whatever else goes wrong is told: a
+ * monitor that was not found is not held, and ends with the suspend. */
 static int look_at_process(int pid, void *arg)
 {
     const struct visit *v = arg;
     char path[PATH_MAX], comm[SNAP_COMM_SIZE];
     int is;
 
-    if (snap_process_comm(pid, comm)) return or_gone();
+    if (snap_process_comm(pid, comm)) return snap_process_or_gone();
     is = strcmp(comm, "xl") ? 0 : stdout_is_xl_log(pid, path, sizeof(path));
     return is > 0 ? v->fn(pid, path, v->arg) : is;
 }
@@ -300,7 +293,12 @@ void snap_monitor_release(const struct snap_monitor *m)
 int snap_monitor_end(struct snap_ctx *sc, const struct snap_monitor *m,
                      int timeout_ms)
 {
-    if (!snap_monitor_alive(m)) return 0;
+    int is = m->pid ? snap_process_look(m->pid, m->start_time) : 0;
+
+    if (is < 0)
+        return snap_fail_errno(sc, errno, "cannot look at xl's monitor (pid "
+                               "%d)", m->pid);
+    if (!is) return 0;
     kill(m->pid, SIGKILL);
     if (snap_process_wait_gone(m->pid, m->start_time, timeout_ms))
         return snap_fail(sc, ERROR_TIMEDOUT, "xl's monitor (pid %d) does not "

@@ -20,28 +20,52 @@ static ssize_t read_small(int pid, const char *name, char *buf, size_t cap)
     return n;
 }
 
-uint64_t snap_process_start_time(int pid, char *state)
+int snap_process_or_gone(void)
+{
+    return errno == ENOENT || errno == ESRCH ? 0 : -1;
+}
+
+/* 1; 0: there is none; -1 with errno. */
+static int read_stat(int pid, char *state, uint64_t *start_time)
 {
     char buf[2048];
     unsigned long long start = 0;
-    char *p, st = 0;
+    char *p;
 
-    if (read_small(pid, "stat", buf, sizeof(buf)) <= 0) return 0;
+    if (read_small(pid, "stat", buf, sizeof(buf)) < 0)
+        return snap_process_or_gone();
     p = strrchr(buf, ')');      /* the name may hold anything */
-    if (!p) return 0;
-    if (sscanf(p + 1, " %c %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s "
-               "%*s %*s %*s %*s %*s %*s %llu", &st, &start) != 2)
+    if (!p || sscanf(p + 1, " %c %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s "
+                     "%*s %*s %*s %*s %*s %*s %*s %llu", state, &start) != 2)
         return 0;
+    *start_time = start;
+    return 1;
+}
+
+uint64_t snap_process_start_time(int pid, char *state)
+{
+    uint64_t start;
+    char st;
+
+    if (read_stat(pid, &st, &start) <= 0) return 0;
     if (state) *state = st;
     return start;
 }
 
+int snap_process_look(int pid, uint64_t start_time)
+{
+    uint64_t start;
+    char state;
+    int is = read_stat(pid, &state, &start);
+
+    if (is <= 0) return is;
+    return (!start_time || start == start_time) && state != 'Z'
+           && state != 'X';
+}
+
 bool snap_process_lives(int pid, uint64_t start_time)
 {
-    char state = 0;
-    uint64_t start = snap_process_start_time(pid, &state);
-
-    return start && start == start_time && state != 'Z' && state != 'X';
+    return snap_process_look(pid, start_time) != 0;
 }
 
 int snap_process_wait_gone(int pid, uint64_t start_time, int timeout_ms)

@@ -171,8 +171,8 @@ static int serve(struct child *c, const struct head *h, const char *in,
                                     h->flag ? LIBXL_SUSPEND_LIVE : 0, NULL);
     case SNAP_WORKER_RESUME:
         /* Half of it is a domain that runs and whose next shutdown xenstore
-         * does not tell: our parent's death must not stop it. */
-        prctl(PR_SET_PDEATHSIG, 0);
+         * does not tell. */
+        if (h->flag) prctl(PR_SET_PDEATHSIG, 0);
         return libxl_domain_resume(c->ctx, h->domid, 1, NULL);
     case SNAP_WORKER_PAUSE:
         return libxl_domain_pause(c->ctx, h->domid, NULL);

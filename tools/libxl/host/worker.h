@@ -15,7 +15,8 @@
 enum snap_worker_op {
     SNAP_WORKER_GET_CONFIG,     /* -> JSON of the domain's configuration */
     SNAP_WORKER_SUSPEND,        /* flag: live; writes the stream to fd */
-    SNAP_WORKER_RESUME,         /* suspend_cancel = 1 */
+    SNAP_WORKER_RESUME,         /* suspend_cancel = 1; flag: our death does not
+                                 * stop it, somebody waits for its end */
     SNAP_WORKER_PAUSE,
     SNAP_WORKER_UNPAUSE,
     SNAP_WORKER_DESTROY,

@@ -105,18 +105,18 @@ static void release_monitor(struct recover *r, libxl_snapshot_result *result)
     snap_monitor_release(&m);
 }
 
-/* The domain is there, but nobody waits for it any more. */
-static int tell_unwatched(struct recover *r, libxl_snapshot_result *result)
+/* The domain is there, but nobody waits for it any more. A note is worth no
+ * failure. */
+static void tell_unwatched(struct recover *r, libxl_snapshot_result *result)
 {
     struct snap_monitor m;
     bool there;
-    int rc;
 
-    if (!held_monitor(&r->run, &m) || snap_monitor_alive(&m)) return 0;
-    rc = domain_is_there(r, &there);
-    if (!rc && there)
+    if (!held_monitor(&r->run, &m) || snap_monitor_alive(&m)) return;
+    if (domain_is_there(r, &there))
+        snap_clear(r->sc);
+    else if (there)
         snap_strings_take(&result->notes, snap_op_unwatched(r->run.name));
-    return rc;
 }
 
 /* ---- undo or finish ---------------------------------------------- */
@@ -386,8 +386,9 @@ static int recover_open(struct recover *r, bool dry_run, int lock_timeout_ms,
         rc = recover_revert(r, result);
     else
         rc = recover_delete(r, result);
-    if (!rc) rc = tell_unwatched(r, result);
-    return rc ? rc : snap_journal_close(r->sc, &r->journal);
+    if (!rc) rc = snap_journal_close(r->sc, &r->journal);
+    if (!rc) tell_unwatched(r, result);
+    return rc;
 }
 
 /* The kernel keeps 15 characters of a name. */
@@ -396,7 +397,8 @@ static int is_save_helper(int pid, void *arg)
     char comm[SNAP_COMM_SIZE];
 
     (void)arg;
-    return !snap_process_comm(pid, comm) && !strcmp(comm, "libxl-save-help");
+    if (snap_process_comm(pid, comm)) return snap_process_or_gone();
+    return !strcmp(comm, "libxl-save-help");
 }
 
 /* A monitor that is stopped although no run of ours holds it goes on. */
@@ -422,6 +424,10 @@ static int resume_stray(struct recover *r, const char *name, uint32_t domid,
     bool resumed;
     int rc = 0;
 
+    if (helper < 0)
+        return snap_fail_errno(r->sc, errno, "domain '%s' stands suspended, "
+                               "and whether a save or a migration works on it "
+                               "cannot be seen in /proc", name);
     if (helper > 0)
         return snap_fail(r->sc, ERROR_INVAL, "domain '%s' stands suspended, "
                          "and a save or a migration works now (process %d), "

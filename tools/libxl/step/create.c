@@ -170,7 +170,7 @@ static int resume_apply(struct snap_act *a, const struct snap_step *s)
         if (rc) return rc;
     }
     snap_guardian_resuming(a->guardian);
-    rc = snap_worker_call(w, SNAP_WORKER_RESUME, domid, 0, NULL, 0,
+    rc = snap_worker_call(w, SNAP_WORKER_RESUME, domid, 1, NULL, 0,
                           RESUME_TIMEOUT_MS, "resuming the domain", NULL);
     if (rc) return rc;
     resumed_ms = snap_now_ms();

@@ -107,7 +107,7 @@ static int suspend_undo(struct snap_act *a, const struct snap_step *s)
     a->worker = NULL;
     snap_guardian_worker_gone(a->guardian);
     /* Recovery comes long after: whoever was asked has acted by then. */
-    asked = a->asked_ms && !a->withdrawn
+    asked = a->asked_ms && !a->withdrawn && !a->answered
             && snap_xen_suspend_was_asked(a->xen, domid);
     rc = snap_rescue(a->sc, a->xen, domid, snap_step_get(s, "uuid"),
                      !strcmp(snap_step_get(s, "how"), "live-save"),
@@ -203,8 +203,10 @@ static int memory_apply(struct snap_act *a, const struct snap_step *s)
     snap_report_progress(a->sc, "memory", file_size(a), total, true);
     rc = check_end(a, snap_step_get(s, "path"));
     if (!rc) rc = snap_step_check_stands(a, s);
-    if (!rc) snap_guardian_answered(a->guardian);
-    return rc;
+    if (rc) return rc;
+    a->answered = true;
+    snap_guardian_answered(a->guardian);
+    return 0;
 }
 
 /* Undone with the suspend. */

@@ -49,6 +49,7 @@ struct snap_act {
     bool more_follows;                  /* another plan, in the same journal */
     bool saved;                         /* libxl's suspend has returned */
     bool withdrawn;                     /* the suspend request, by libxl */
+    bool answered;                      /* it was seen to stand, all saved */
     bool building, built;               /* the new domain: begun, there (as
                                          * far as could be seen) */
     bool unclear;                       /* the guest may still suspend */
