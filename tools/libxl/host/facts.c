@@ -224,13 +224,15 @@ static void check_open_layers(struct snap_ctx *sc, int qemu_pid,
     for (i = 0; !rc && i < c->len; i++)
         rc = snap_fs_identify(sc, c->data[i].path, &ids[i]);
     if (!rc) rc = snap_inuse_of(sc, qemu_pid, ids, c->len, open);
-    for (i = 0; !rc && i < c->len; i++)
-        if (!open[i])
+    for (i = 0; !rc && i < c->len; i++) {
+        d->replaced = !open[i];
+        if (d->replaced)
             rc = snap_fail(sc, ERROR_INVAL, "'%s'%s was replaced by another "
                            "file of that name, QEMU (process %d) still works "
                            "on the old one; put that back (`ls -l "
                            "/proc/%d/fd` shows it)", c->data[i].path,
                            i ? ", a backing file," : "", qemu_pid, qemu_pid);
+    }
     if (rc) {
         d->chain_error = snap_strdup(sc->message);
         snap_clear(sc);
@@ -480,6 +482,21 @@ int snap_facts_recheck_qemu(struct snap_ctx *sc, struct snap_qmp *qmp,
     return rc;
 }
 
+/* QEMU has had these files open since the first look. */
+static int recheck_paths(struct snap_ctx *sc, const struct snap_facts *f)
+{
+    size_t i;
+
+    for (i = 0; i < f->ndisks; i++) {
+        const struct snap_facts_disk *d = &f->disks[i];
+
+        if (d->node && d->have_id && !snap_fs_leads_to(d->path, &d->id))
+            return snap_fail(sc, ERROR_FAIL, "disk '%s': '%s' was replaced "
+                             "while memory was saved", d->vdev, d->path);
+    }
+    return 0;
+}
+
 static int recheck_users(struct snap_ctx *sc, const struct snap_facts *f)
 {
     struct snap_fs_id *ids = snap_zalloc((f->ndisks + 1) * sizeof(*ids));
@@ -527,6 +544,7 @@ int snap_facts_recheck(struct snap_ctx *sc, struct snap_xen *x,
     snap_dominfo_dispose(&dom);
     if (!rc) rc = recheck_vbds(sc, x, f);
     if (!rc) rc = recheck_config(sc, w, f);
+    if (!rc) rc = recheck_paths(sc, f);
     snap_lap(sc, &since_ms, "facts: again: domain, disks, configuration");
     if (!rc) rc = recheck_users(sc, f);
     snap_lap(sc, &since_ms, "facts: again: who else");

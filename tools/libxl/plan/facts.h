@@ -41,6 +41,8 @@ struct snap_facts_disk {
     struct snap_chain chain;    /* top first; only for images QEMU serves */
     struct snap_json *image;    /* QEMU's ImageInfo that chain came from */
     char *chain_error;      /* why the chain could not be read */
+    bool replaced;          /* as chain_error says: QEMU works on a file that
+                             * no name leads to, and that ends with QEMU */
     char *users;            /* who else has any layer of it open; NULL: none */
 };
 

@@ -56,6 +56,21 @@ static int check_domain(struct snap_ctx *sc,
     return 0;
 }
 
+/* What a disk has that nobody can find is gone with QEMU. */
+static int check_findable(struct snap_ctx *sc,
+                          const struct snap_revert_facts *f)
+{
+    size_t i;
+
+    for (i = 0; i < f->now->ndisks; i++)
+        if (f->now->disks[i].replaced)
+            return snap_fail(sc, ERROR_INVAL, "disk '%s': %s; or `xl "
+                             "destroy` the domain first, if nothing on that "
+                             "disk is wanted", f->now->disks[i].vdev,
+                             f->now->disks[i].chain_error);
+    return 0;
+}
+
 static int check_versions(struct snap_ctx *sc,
                           const struct snap_revert_facts *f)
 {
@@ -412,6 +427,7 @@ int snap_plan_revert(struct snap_ctx *sc, const struct snap_revert_facts *f,
     int rc;
 
     rc = check_domain(sc, f);
+    if (!rc) rc = check_findable(sc, f);
     if (!rc) rc = check_versions(sc, f);
     if (!rc) rc = check_memory(sc, f);
     if (!rc) rc = check_excluded(sc, f, req);

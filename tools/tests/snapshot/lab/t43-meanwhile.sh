@@ -95,6 +95,17 @@ ticks_on g1 "a disk is attached"
 watched g1 "a disk is attached"
 "$STOCK_XL" block-detach g1 xvdb
 
+begin -i
+mv "$base" "$base.was"
+cp "$base.was" "$base"
+go_on "an image is replaced" 3
+like "an image is replaced: which it says" "$(< "$LAB/err.said")" \
+    "was replaced while memory was saved"
+mv "$base.was" "$base"
+nothing_left "an image is replaced"
+ticks_on g1 "an image is replaced"
+watched g1 "an image is replaced"
+
 # ---- the host ------------------------------------------------------------
 
 xenstored=$(pidof xenstored || pidof oxenstored)

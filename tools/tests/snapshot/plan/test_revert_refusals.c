@@ -84,6 +84,13 @@ static void is_suspended(struct past *p)
     p->now.f.dom.suspended = p->now.f.dom.shutdown = true;
 }
 
+static void has_replaced(struct past *p)
+{
+    struct snap_facts_disk *d = world_disk(&p->now, "xvdb", "raw", "/b");
+
+    d->replaced = true;
+    world_set(&d->chain_error, "it was replaced");
+}
 static void has_stubdom(struct past *p) { p->now.f.stubdom = 9; }
 
 static void test_domain(void)
@@ -100,6 +107,9 @@ static void test_domain(void)
           "domain 'web' stands suspended by somebody else (xl save, a "
           "migration, an interrupted command); wait, run `xl "
           "snapshot-recover`, or `xl destroy` it first" },
+        { "a disk whose file no name leads to any more is refused",
+          has_replaced, ERROR_INVAL, "disk 'xvdb': it was replaced; or `xl "
+          "destroy` the domain first, if nothing on that disk is wanted" },
         { "a stub domain is refused", has_stubdom, ERROR_INVAL, "domain "
           "'web' has its device model in a stub domain, which is not "
           "supported" },
