@@ -60,21 +60,31 @@ static void read_chains_without_qemu(struct snap_revert *r)
     }
 }
 
-/* By name; one that is being torn down, by an interrupted revert say, is
- * waited for. One that stays like that is refused later. */
-static int find_now(struct snap_revert *r, uint32_t *domid)
+/* One that is being torn down, after an interrupted revert say, has its memory
+ * still, but no name any more: by uuid. One that stays is judged later. */
+static int await_dying(struct snap_revert *r)
 {
+    int64_t deadline = snap_now_ms() + DYING_MS;
     struct snap_dominfo dom;
+    uint32_t domid;
     bool dying;
-    int rc = snap_xen_by_name(r->h->xen, r->p->domain_name, domid);
+    int rc;
 
-    if (!rc) rc = snap_xen_domain(r->h->xen, *domid, &dom);
-    if (rc) return rc;
+    if (!r->config.uuid) return 0;
+    rc = snap_xen_find(r->h->xen, r->config.uuid, &domid);
+    if (!rc) rc = snap_xen_domain(r->h->xen, domid, &dom);
+    if (rc) return rc == ERROR_DOMAIN_NOTFOUND ? 0 : rc;
     dying = dom.dying;
     snap_dominfo_dispose(&dom);
     if (!dying) return 0;
-    rc = snap_xen_await_gone(r->h->xen, *domid, DYING_MS);
-    return rc == ERROR_TIMEDOUT ? 0 : rc ? rc : ERROR_DOMAIN_NOTFOUND;
+    do {
+        rc = snap_xen_await_gone(r->h->xen, domid, 200);
+    } while (rc == ERROR_TIMEDOUT && snap_left_ms(deadline)
+             && !r->sc->cancelled);
+    if (r->sc->cancelled)
+        return snap_fail(r->sc, ERROR_ABORTED, "interrupted by a signal while "
+                         "domain %u was being torn down", domid);
+    return rc == ERROR_TIMEDOUT ? 0 : rc;
 }
 
 static int read_now(struct snap_revert *r)
@@ -82,9 +92,10 @@ static int read_now(struct snap_revert *r)
     uint32_t domid;
     int rc = 0;
 
-    rc = snap_xen_host(r->h->xen, &r->host);
+    rc = await_dying(r);
+    if (!rc) rc = snap_xen_host(r->h->xen, &r->host);
     if (rc) return rc;
-    rc = find_now(r, &domid);
+    rc = snap_xen_by_name(r->h->xen, r->p->domain_name, &domid);
     if (!rc) {
         rc = snap_facts_read(r->sc, r->h->xen, r->worker, domid, &r->now, NULL);
     } else if (rc == ERROR_DOMAIN_NOTFOUND) {
