@@ -68,7 +68,8 @@ int64_t fake_later(void)
     return real_ms() + fake->slow_ms;
 }
 
-bool fake_due(int64_t *at_ms)
+/* A moment of real time, or 0, has come: then it is 0. */
+static bool due(int64_t *at_ms)
 {
     int64_t at = *at_ms;
 
@@ -277,10 +278,10 @@ static void acknowledge(void)
 
 static void see_slow_things(void)
 {
-    if (fake_due(&fake->acks_ms)) acknowledge();
-    if (fake_due(&fake->suspends_ms)) fake->suspended = true;
-    if (fake_due(&fake->runs_ms)) fake->suspended = false;
-    if (fake_due(&fake->goes_ms)) fake->exists = fake->dying = false;
+    if (due(&fake->acks_ms)) acknowledge();
+    if (due(&fake->suspends_ms)) fake->suspended = true;
+    if (due(&fake->runs_ms)) fake->suspended = false;
+    if (due(&fake->goes_ms)) fake->exists = fake->dying = false;
 }
 
 void fake_settle(void)

@@ -58,8 +58,6 @@ void fake_open(struct snap_ctx *sc, struct snap_xen *x);
 /* xenstore by hand; fake_get: NULL when it is not there. */
 void fake_set(const char *path, const char *value);
 const char *fake_get(const char *path);
-/* A moment of real time, or 0, has come: then it is 0. */
-bool fake_due(int64_t *at_ms);
 /* When what is done now is seen on a slow host. */
 int64_t fake_later(void);
 /* Wait until all that was done on a slow host is seen. */
