@@ -227,10 +227,10 @@ static void check_open_layers(struct snap_ctx *sc, int qemu_pid,
     for (i = 0; !rc && i < c->len; i++) {
         d->replaced = !open[i];
         if (d->replaced)
-            rc = snap_fail(sc, ERROR_INVAL, "'%s'%s was replaced by another "
-                           "file of that name, QEMU (process %d) still works "
-                           "on the old one; put that back (`ls -l "
-                           "/proc/%d/fd` shows it)", c->data[i].path,
+            rc = snap_fail(sc, ERROR_INVAL, "'%s'%s is not the file that QEMU "
+                           "(process %d) works on: it was replaced, or its "
+                           "file system was mounted anew; put the right one "
+                           "back (`ls -l /proc/%d/fd`)", c->data[i].path,
                            i ? ", a backing file," : "", qemu_pid, qemu_pid);
     }
     if (rc) {

@@ -144,6 +144,16 @@ static void end_worker(int pgid)
     }
 }
 
+/* The lock is the journal: "rescued", that whoever recovers need not wait for
+ * the guest once more; "unpaused", that a pause from now on is somebody
+ * else's. One that cannot be written costs that wait, or that pause. */
+static void note(const struct snap_guardian_charge *c, const char *what)
+{
+    AUTO_FREE char *line = snap_printf("{\"%s\":true}\n", what);
+
+    if (c->lock_fd >= 0 && write(c->lock_fd, line, strlen(line)) < 0) return;
+}
+
 static void unpause(struct snap_ctx *sc, const struct snap_guardian_charge *c)
 {
     AUTO_XEN struct snap_xen *x = NULL;
@@ -154,19 +164,11 @@ static void unpause(struct snap_ctx *sc, const struct snap_guardian_charge *c)
     if (snap_xen_open(sc, &x) || snap_xen_domain(x, c->domid, &dom)) return;
     ours = dom.paused && !dom.dying && !strcmp(dom.uuid, c->uuid);
     snap_dominfo_dispose(&dom);
-    if (ours && !snap_worker_start(sc, -1, &w))
-        snap_worker_call(w, SNAP_WORKER_UNPAUSE, c->domid, 0, NULL, 0,
-                         RESUME_TIMEOUT_MS, "unpausing the domain", NULL);
-}
-
-/* The lock is the journal: whoever recovers need not wait for the guest once
- * more. A note that cannot be written only costs that wait. */
-static void note_rescue(const struct snap_guardian_charge *c)
-{
-    static const char line[] = "{\"rescued\":true}\n";
-
-    if (c->lock_fd >= 0 && write(c->lock_fd, line, sizeof(line) - 1) < 0)
-        return;
+    if (!ours) return;
+    if (!snap_worker_start(sc, -1, &w)
+        && !snap_worker_call(w, SNAP_WORKER_UNPAUSE, c->domid, 0, NULL, 0,
+                             RESUME_TIMEOUT_MS, "unpausing the domain", NULL))
+        note(c, "unpaused");
 }
 
 static bool may_stand(char phase)
@@ -213,7 +215,7 @@ static void act_on_death(const struct snap_guardian_charge *c,
         }
         if (snap_rescue(&sc, x, c->domid, c->uuid, c->live, wait_ms,
                         &resumed) >= 0) {
-            note_rescue(c);
+            note(c, "rescued");
             break;
         }
         poll(NULL, 0, 1000);

@@ -95,6 +95,8 @@ static void read_mark(const struct snap_json *line,
         run->runs = true;
     } else if (snap_json_get(line, "unpause")) {
         run->unpause = true;
+    } else if (snap_json_get(line, "unpaused")) {
+        run->unpaused = true;
     } else if (snap_json_get(line, "goes_back")) {
         run->goes_back = true;
     } else if (marks(line, "intend", &run->plan, &n)) {

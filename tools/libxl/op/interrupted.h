@@ -25,6 +25,7 @@ struct snap_interrupted {
     bool answered;              /* it has stood: it will not by that request
                                  * again */
     bool unpause;               /* it paused the domain, for itself only */
+    bool unpaused;              /* and let it go on: a pause is not its */
     bool goes_back;             /* after a revert that destroyed the domain */
 };
 

@@ -310,7 +310,7 @@ static int recover_revert(struct recover *r, libxl_snapshot_result *result)
     const struct snap_interrupted *run = &r->run;
     struct snap_act a = {
         .sc = r->sc, .xen = r->xen, .memory_fd = -1,
-        .notes = &result->notes,
+        .notes = &result->notes, .unpaused = run->unpaused,
     };
     bool there, built;
     size_t next;
@@ -374,7 +374,7 @@ static int recover_open(struct recover *r, bool dry_run, int lock_timeout_ms,
     if (rc) return rc;
     release_monitor(r, result);
     /* A revert was to follow, which does not now. */
-    if (run->unpause)
+    if (run->unpause && !run->unpaused)
         rc = snap_op_unpause(r->sc, r->xen, run->domid, run->uuid);
     /* The guest does not wait for these. */
     if (!rc) rc = snap_op_lock_images(r->sc, &run->manifest, lock_timeout_ms,

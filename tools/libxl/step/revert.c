@@ -76,6 +76,7 @@ static int pause_undo(struct snap_act *a, const struct snap_step *s)
     bool ours;
     int rc;
 
+    if (a->unpaused) return 0;
     rc = snap_xen_domain(a->xen, domid, &dom);
     if (rc) return rc == ERROR_DOMAIN_NOTFOUND ? 0 : rc;
     ours = dom.paused && !strcmp(dom.uuid, snap_step_get(s, "uuid"));

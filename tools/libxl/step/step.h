@@ -46,6 +46,7 @@ struct snap_act {
     bool past_commit;                   /* set by the commit step as soon as
                                          * it cannot be taken back */
     bool leave_paused;
+    bool unpaused;                      /* by the guardian, already */
     bool more_follows;                  /* another plan, in the same journal */
     bool saved;                         /* libxl's suspend has returned */
     bool withdrawn;                     /* the suspend request, by libxl */

@@ -149,12 +149,16 @@ static int sleeper(void)
 
 enum far { ABOUT_TO_ASK, ASKED, ANSWERED };
 
+/* What the guardian of the last one said. */
+static char said[128];
+
 /* We come so far and are killed; true: the guardian said that it was through,
- * within so many seconds. */
-static bool die_with_guardian(enum far far, int seconds)
+ * within so many seconds. pauses: the domain is to stay paused, but for that. */
+static bool die_with_guardian(enum far far, bool pauses, int seconds)
 {
     int64_t began_ms = snap_now_ms();
-    char said[64] = "";
+    size_t len = 0;
+    ssize_t n;
     int fds[2];
     pid_t pid;
 
@@ -164,7 +168,8 @@ static bool die_with_guardian(enum far far, int seconds)
         struct snap_guardian *g;
 
         if (snap_guardian_start(&sc, &(struct snap_guardian_charge) {
-                .domid = 7, .uuid = FAKE_UUID, .lock_fd = fds[1] }, &g))
+                .domid = 7, .uuid = FAKE_UUID, .lock_fd = fds[1],
+                .pauses = pauses }, &g))
             _exit(2);
         snap_guardian_asked(g);
         fake->watch_events += far >= ASKED;
@@ -173,9 +178,9 @@ static bool die_with_guardian(enum far far, int seconds)
     }
     waitpid(pid, NULL, 0);
     close(fds[1]);
-    while (read(fds[0], said + strlen(said), sizeof(said) - strlen(said) - 1)
-           > 0)
-        continue;
+    while ((n = read(fds[0], said + len, sizeof(said) - len - 1)) > 0)
+        len += n;
+    said[len] = '\0';
     close(fds[0]);
     return strstr(said, "rescued")
            && snap_now_ms() - began_ms < seconds * 1000;
@@ -185,23 +190,31 @@ static void test_guardian(void)
 {
     fake_begin();
     fake_set(SHUTDOWN, "");
-    ok(die_with_guardian(ABOUT_TO_ASK, 5), "for a guest that was not asked "
+    ok(die_with_guardian(ABOUT_TO_ASK, false, 5), "for a guest that was not asked "
        "yet the guardian does not wait");
     ok(!fake->resumed, "and does not resume it");
     fake_begin();
     fake_set(SHUTDOWN, "");
     fake->suspends_after = 6;
-    ok(die_with_guardian(ASKED, 60), "for one that answered it does");
+    ok(die_with_guardian(ASKED, false, 60), "for one that answered it does");
     is_int(fake->resumed, 1, "until it has suspended itself, and resumes it");
     fake_begin();
     fake_set(SHUTDOWN, "");
-    ok(die_with_guardian(ANSWERED, 5), "for one that had suspended itself, "
-       "and runs, it does not");
+    ok(die_with_guardian(ANSWERED, false, 5), "for one that had suspended "
+       "itself, and runs, it does not");
     fake_begin();
     fake_set(SHUTDOWN, "");
     fake->suspended = true;
-    ok(die_with_guardian(ANSWERED, 5), "nor for one that still stands");
+    ok(die_with_guardian(ANSWERED, false, 5), "nor for one that still stands");
     is_int(fake->resumed, 1, "which it resumes");
+    ok(!strstr(said, "unpaused"), "a pause is none of its business");
+    fake_begin();
+    fake_set(SHUTDOWN, "");
+    fake->paused = true;
+    ok(die_with_guardian(ANSWERED, true, 5) && !fake->paused, "one that was "
+       "paused for a revert that was to follow goes on");
+    like(said, "{\"unpaused\":true}", "which is noted: a pause from now on is "
+         "the user's");
 }
 
 /* Killed while the worker resumes: it is let finish. */

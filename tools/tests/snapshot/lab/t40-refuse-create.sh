@@ -313,7 +313,7 @@ hold an internal snapshot; use --external" xl snapshot-create -i g1
     mv "$IMAGES/a.qcow2" "$IMAGES/a.was"
     cp "$IMAGES/a.was" "$IMAGES/a.qcow2"
     refused "an image that was replaced by a copy of it" \
-        "disk 'xvda': .*a.qcow2' was replaced by another file of that name" \
+        "disk 'xvda': .*a.qcow2' is not the file that QEMU .* works on" \
         xl snapshot-create --exclude xvdb g1
     mv "$IMAGES/a.was" "$IMAGES/a.qcow2"
     untouched "a read-only disk is left out, which is said" 0 \

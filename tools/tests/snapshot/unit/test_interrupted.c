@@ -78,6 +78,9 @@ static void test_guest(void)
     ok(!run.unpause, "a pause is not its own");
     journal(HEAD ",{\"unpause\":true}" STEPS);
     ok(run.unpause && !run.goes_back, "unless it says so");
+    ok(!run.unpaused, "and has not ended it");
+    journal(HEAD ",{\"unpause\":true}" STEPS ",{\"unpaused\":true}");
+    ok(run.unpause && run.unpaused, "which the guardian does, and notes");
     journal(HEAD ",{\"goes_back\":true}" STEPS);
     ok(run.goes_back, "a way back from a revert is told from a revert");
     journal(HEAD STEPS ",{\"intend\":2},{\"undone\":2}");
