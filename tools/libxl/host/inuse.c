@@ -336,12 +336,20 @@ static void look_at_loops(struct scan *s)
 
 /* ---- block devices ---- */
 
-static int open_sys(uint64_t dev, const char *below)
+/* A directory of a block device in sysfs, or NULL. One that is there and
+ * cannot be read is as good as a user. */
+static DIR *open_sys(struct scan *s, size_t image, uint64_t dev,
+                     const char *below)
 {
     AUTO_FREE char *path = snap_printf("/sys/dev/block/%u:%u/%s", major(dev),
                                        minor(dev), below);
+    DIR *d = opendir(path);
 
-    return open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (!d && errno != ENOENT)
+        add_user(s, image, 0, true,
+                 snap_printf("perhaps something built on it: '%s' cannot be "
+                             "read (%s)", path, strerror(errno)));
+    return d;
 }
 
 static bool parse_dev(const char *text, uint64_t *dev)
@@ -357,19 +365,18 @@ static bool parse_dev(const char *text, uint64_t *dev)
 /* A disk's partitions stand below it in sysfs. */
 static void add_partitions(struct scan *s, size_t image)
 {
-    int fd = open_sys(s->ids[image].dev, ".");
-    DIR *d = fd < 0 ? NULL : fdopendir(fd);
+    DIR *d = open_sys(s, image, s->ids[image].dev, ".");
     struct dirent *e;
     char number[32];
     uint64_t dev;
 
-    if (!d && fd >= 0) close(fd);
     while (d && (e = readdir(d))) {
         AUTO_FREE char *mark = snap_printf("%s/partition", e->d_name);
         AUTO_FREE char *of = snap_printf("%s/dev", e->d_name);
 
-        if (e->d_name[0] == '.' || faccessat(fd, mark, F_OK, 0)) continue;
-        read_line(fd, of, number, sizeof(number));
+        if (e->d_name[0] == '.' || faccessat(dirfd(d), mark, F_OK, 0))
+            continue;
+        read_line(dirfd(d), of, number, sizeof(number));
         if (parse_dev(number, &dev)) add_target(s, image, dev, 0, true);
     }
     if (d) closedir(d);
@@ -378,19 +385,17 @@ static void add_partitions(struct scan *s, size_t image)
 /* Device-mapper, RAID and the like. Returns whether there was one. */
 static bool look_at_holders(struct scan *s, const struct target *t)
 {
-    int fd = open_sys(t->dev, "holders");
-    DIR *d = fd < 0 ? NULL : fdopendir(fd);
+    DIR *d = open_sys(s, t->image, t->dev, "holders");
     struct dirent *e;
     bool found = false;
     char name[256];
 
-    if (!d && fd >= 0) close(fd);
     while (d && (e = readdir(d))) {
         AUTO_FREE char *of = snap_printf("%s/dm/name", e->d_name);
 
         if (e->d_name[0] == '.') continue;
         found = true;
-        read_line(fd, of, name, sizeof(name));
+        read_line(dirfd(d), of, name, sizeof(name));
         add_user(s, t->image, 0, true, *name
                  ? snap_printf("device-mapper device %s (%s), built on it",
                                name, e->d_name)
@@ -445,10 +450,12 @@ static void try_claim(struct scan *s, size_t image)
     if (stat(id->real, &st) || !S_ISBLK(st.st_mode) || st.st_rdev != id->dev)
         return;
     fd = open(id->real, O_RDONLY | O_EXCL | O_NONBLOCK | O_CLOEXEC);
-    if (fd >= 0 || errno != EBUSY) return;
-    add_user(s, image, 0, true,
-             snap_strdup("the kernel (swap, or a file system mounted "
-                         "elsewhere)"));
+    if (fd >= 0) return;
+    add_user(s, image, 0, true, errno == EBUSY
+             ? snap_strdup("the kernel (swap, or a file system mounted "
+                           "elsewhere)")
+             : snap_printf("perhaps the kernel: '%s' cannot be opened (%s)",
+                           id->real, strerror(errno)));
 }
 
 static void look_at_block(struct scan *s, size_t image, const char *mountinfo)

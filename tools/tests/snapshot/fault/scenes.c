@@ -380,6 +380,12 @@ const struct scene scenes[] = {
     { "revert-config", a_snapshot, run_revert,
       LIBXL_SNAPSHOT_DISK_EXTERNAL, LIBXL_SNAPSHOT_DISK_EXTERNAL,
       .furnished = true },
+    { "create-block", NULL, run_create,
+      LIBXL_SNAPSHOT_DISK_INTERNAL, LIBXL_SNAPSHOT_DISK_EXTERNAL,
+      .block = true },
+    { "revert-block", a_snapshot, run_revert,
+      LIBXL_SNAPSHOT_DISK_INTERNAL, LIBXL_SNAPSHOT_DISK_EXTERNAL,
+      .block = true },
     { "delete", a_snapshot, run_delete,
       LIBXL_SNAPSHOT_DISK_INTERNAL, LIBXL_SNAPSHOT_DISK_INTERNAL },
     { "delete-off", a_snapshot, run_delete,
@@ -442,20 +448,34 @@ static void make_stage(void)
     }
 }
 
+void scene_clear(void)
+{
+    if (host) host_stop();
+    loops_detach();
+}
+
+static char *make_image(const struct scene *s, unsigned disk)
+{
+    char *file = path_of(disk ? "img/b.qcow2" : "img/a.qcow2"), *link;
+
+    if (run_program((const char *const[]){ "qemu-img", "create", "-q", "-f",
+                    "qcow2", file, "1M", NULL }))
+        bail("qemu-img cannot create %s", file);
+    if (!s->block) return file;
+    link = loops_attach(disk, file);
+    free(file);
+    return link;
+}
+
 void scene_set(const struct scene *s)
 {
-    AUTO_FREE char *a = path_of("img/a.qcow2");
-    AUTO_FREE char *b = path_of("img/b.qcow2");
-    const char *const images[HOST_DISKS] = { a, b };
+    char *images[HOST_DISKS];
     unsigned i;
 
-    if (host) host_stop();
+    scene_clear();
     control->mode = FAULT_NONE;
     make_stage();
-    for (i = 0; i < HOST_DISKS; i++)
-        if (run_program((const char *const[]){ "qemu-img", "create", "-q",
-                        "-f", "qcow2", images[i], "1M", NULL }))
-            bail("qemu-img cannot create %s", images[i]);
+    for (i = 0; i < HOST_DISKS; i++) images[i] = make_image(s, i);
     fake_begin();
     /* Another sweep may run, whose monitors are found in /proc as well. */
     fake->domid = 10 + 10 * (getpid() % 3000);
@@ -464,7 +484,8 @@ void scene_set(const struct scene *s)
     fake->slow_ms = s->slow ? 40 : 0;
     control->old_kernel = s->old_kernel;
     host_furnished = s->furnished;
-    host_start(scene_dir, images);
+    host_start(scene_dir, (const char *const *)images);
+    for (i = 0; i < HOST_DISKS; i++) free(images[i]);
     host_guest_writes(OLD);
     if (s->before) s->before(s);
 }

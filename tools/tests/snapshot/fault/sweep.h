@@ -76,6 +76,15 @@ bool host_agrees(void);
 /* NULL, or what the toolstack has wrong of the running domain; malloc'd. */
 char *host_disorder(void);
 
+/* ---- loops.c ----------------------------------------------------- */
+
+/* Does this machine have loop devices for us? */
+bool loops_work(void);
+/* A block device of that file, for the disk; a link to it, malloc'd. */
+char *loops_attach(unsigned disk, const char *file);
+/* Of all disks. */
+void loops_detach(void);
+
 /* ---- qemu.c ------------------------------------------------------ */
 
 /* Serve QMP on a listening socket as the domain's QEMU; does not return. */
@@ -95,6 +104,7 @@ struct scene {
     bool slow;                  /* what is done is seen later */
     bool old_kernel;
     bool furnished;             /* and the user gives its xl.cfg */
+    bool block;                 /* the images stand on block devices */
     const char *dies_in;        /* the step that the interrupted run began */
 };
 extern const struct scene scenes[];
@@ -108,6 +118,8 @@ extern bool scene_again;
 extern char scene_dir[128];
 /* A new host, as the scene finds it. */
 void scene_set(const struct scene *scene);
+/* It is taken down. */
+void scene_clear(void);
 /* `xl snapshot-recover`; its outcome. */
 int scene_recover(libxl_snapshot_ctx *sc);
 /* All that can be seen of the host, as text, the same whenever it is the
@@ -119,6 +131,7 @@ char *scene_look(void);
 /* Points that no scene can come by; call NULL: all of the function. */
 struct excuse {
     const char *function, *call, *why;
+    bool block;                 /* only where there are no loop devices */
 };
 extern const struct excuse excuses[];
 
