@@ -220,7 +220,7 @@ int snap_monitor_between(struct snap_ctx *sc, const char *domain_name,
 
 /* ---- holding ----------------------------------------------------- */
 
-/* Is there a lock of this process in /proc/locks? "1: POSIX ADVISORY WRITE
+/* May there be a lock of this process in /proc/locks? "1: POSIX ADVISORY WRITE
  * 812 fe:00:131 0 EOF" */
 static bool owns_lock(int pid)
 {
@@ -228,7 +228,7 @@ static bool owns_lock(int pid)
     char line[256];
     bool owns = false;
 
-    if (!f) return false;
+    if (!f) return true;        /* not known is not "none" */
     while (fgets(line, sizeof(line), f)) {
         int owner = -1;
 

@@ -454,6 +454,27 @@ void scene_clear(void)
     loops_detach();
 }
 
+/* Other scenes may be played, also by other sweeps, and their monitors are
+ * found in /proc as well. A number is taken by a name for a socket, which goes
+ * with the processes that have it. */
+static uint32_t own_domid(void)
+{
+    struct sockaddr_un name = { .sun_family = AF_UNIX };
+    static uint32_t domid;
+    int fd, n;
+
+    if (domid) return domid;
+    fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    for (domid = 10; domid < 30000; domid += 10) {
+        n = snprintf(name.sun_path + 1, sizeof(name.sun_path) - 1,
+                     "snap-fault-%u", domid);
+        if (!bind(fd, (struct sockaddr *)&name,
+                  offsetof(struct sockaddr_un, sun_path) + 1 + n))
+            return domid;
+    }
+    bail("no number for a domain: %s", strerror(errno));
+}
+
 static char *make_image(const struct scene *s, unsigned disk)
 {
     char *file = path_of(disk ? "img/b.qcow2" : "img/a.qcow2"), *link;
@@ -477,8 +498,7 @@ void scene_set(const struct scene *s)
     make_stage();
     for (i = 0; i < HOST_DISKS; i++) images[i] = make_image(s, i);
     fake_begin();
-    /* Another sweep may run, whose monitors are found in /proc as well. */
-    fake->domid = 10 + 10 * (getpid() % 3000);
+    fake->domid = own_domid();
     fake->look_ms = 3000;
     fake->save_us = 30000;
     fake->slow_ms = s->slow ? 40 : 0;
