@@ -114,8 +114,10 @@ int libxl_snapshot_load(libxl_snapshot_ctx *ctx, const char *path,
     }
     manifest = snap_printf("%s/%s", real, SNAP_MANIFEST_FILE);
     if (access(manifest, F_OK))
-        return snap_fail(ctx, ERROR_NOTFOUND, "'%s' holds no snapshot: there "
-                         "is no %s in it", real, SNAP_MANIFEST_FILE);
+        return errno != ENOENT
+            ? snap_fail_errno(ctx, errno, "cannot look at '%s'", manifest)
+            : snap_fail(ctx, ERROR_NOTFOUND, "'%s' holds no snapshot: there "
+                        "is no %s in it", real, SNAP_MANIFEST_FILE);
     rc = snap_fs_read(ctx, manifest, true, SNAP_MANIFEST_MAX_BYTES, &bytes,
                       &len);
     if (!rc)

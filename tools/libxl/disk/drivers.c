@@ -111,6 +111,7 @@ char *snap_disk_common_reason(const struct snap_facts *f,
     if (reason) return reason;
     if (d->path[0] != '/')
         return snap_printf("its path '%s' is not absolute", d->path);
+    if (d->id_error) return snap_strdup(d->id_error);
     if (!d->have_id)
         return snap_printf("its image '%s' is not there any more", d->path);
     reason = qemu_reason(f, d);

@@ -41,6 +41,7 @@ void snap_facts_dispose(struct snap_facts *f)
         snap_chain_dispose(&d->chain);
         snap_json_free(d->image);
         free(d->chain_error);
+        free(d->id_error);
         free(d->users);
     }
     free(f->disks);
@@ -311,13 +312,16 @@ static void read_qemu(struct snap_ctx *sc, struct snap_xen *x,
 static void identify_images(struct snap_ctx *sc, struct snap_facts *f)
 {
     size_t i;
+    int rc;
 
     for (i = 0; i < f->ndisks; i++) {
         struct snap_facts_disk *d = &f->disks[i];
 
         if (!d->path || d->path[0] != '/') continue;
-        d->have_id = !snap_fs_identify(sc, d->path, &d->id);
-        if (!d->have_id) snap_clear(sc);
+        rc = snap_fs_identify(sc, d->path, &d->id);
+        d->have_id = !rc;
+        if (rc && rc != ERROR_NOTFOUND) d->id_error = snap_strdup(sc->message);
+        if (rc) snap_clear(sc);
     }
 }
 

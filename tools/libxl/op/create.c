@@ -63,11 +63,16 @@ static int check_overlay(struct snap_ctx *sc, const struct snap_disk_choice *c)
         return snap_fail(sc, ERROR_INVAL, "disk '%s': the overlay's path "
                          "'%s' is taken; give another target= or remove "
                          "that file", c->disk->vdev, c->overlay);
-    if (stat(dirname(copy), &st) || !S_ISDIR(st.st_mode))
-        return snap_fail(sc, ERROR_INVAL, "disk '%s': the directory of the "
-                         "overlay '%s' does not exist", c->disk->vdev,
-                         c->overlay);
-    return 0;
+    if (errno != ENOENT && errno != ENOTDIR)
+        return snap_fail_errno(sc, errno, "disk '%s': cannot look at the "
+                               "overlay's path '%s'", c->disk->vdev,
+                               c->overlay);
+    if (stat(dirname(copy), &st))
+        return snap_fail_errno(sc, errno, "disk '%s': the directory of the "
+                               "overlay '%s'", c->disk->vdev, c->overlay);
+    return S_ISDIR(st.st_mode) ? 0
+        : snap_fail(sc, ERROR_INVAL, "disk '%s': '%s', where the overlay is "
+                    "to go, is no directory", c->disk->vdev, copy);
 }
 
 /* Two spellings of one path: the same name in the same directory. */
@@ -80,8 +85,10 @@ static int check_two_overlays(struct snap_ctx *sc,
     struct stat in_x, in_y;
 
     if (!x || !y || strcmp(strrchr(x, '/'), strrchr(y, '/'))) return 0;
-    if (stat(dirname(x), &in_x) || stat(dirname(y), &in_y)
-        || in_x.st_dev != in_y.st_dev || in_x.st_ino != in_y.st_ino)
+    if (stat(dirname(x), &in_x) || stat(dirname(y), &in_y))
+        return snap_fail_errno(sc, errno, "disk '%s': the directory of the "
+                               "overlay '%s'", b->disk->vdev, b->overlay);
+    if (in_x.st_dev != in_y.st_dev || in_x.st_ino != in_y.st_ino)
         return 0;
     return snap_fail(sc, ERROR_INVAL, "disks '%s' and '%s' would get the "
                      "same overlay '%s'; give target= in a SNAPSHOT-CONFIG",

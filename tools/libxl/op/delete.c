@@ -107,7 +107,8 @@ static const struct snap_facts_disk *active_on(struct delete *d,
     size_t i;
 
     for (i = 0; d->now.exists && i < d->now.ndisks; i++)
-        if (d->now.disks[i].have_id && d->now.disks[i].node
+        if (d->now.disks[i].have_id
+            && (d->now.disks[i].node || d->now.qmp_error)
             && snap_fs_same(&d->now.disks[i].id, id))
             return &d->now.disks[i];
     return NULL;

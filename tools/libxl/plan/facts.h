@@ -37,6 +37,7 @@ struct snap_facts_disk {
     struct snap_strings tags;
     /* the image; unread (have_id false) when the path is gone */
     bool have_id;
+    char *id_error;             /* why not, if it is there; NULL */
     struct snap_fs_id id;
     struct snap_chain chain;    /* top first; only for images QEMU serves */
     struct snap_json *image;    /* QEMU's ImageInfo that chain came from */

@@ -6,6 +6,7 @@
  */
 #include "step/step.h"
 
+#include <errno.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -167,11 +168,13 @@ static int await_save(struct snap_act *a, const struct snap_step *s,
 static int check_end(struct snap_act *a, const char *path)
 {
     off_t at = file_size(a);
-    char end[8];
+    char end[8] = "no end";
     static const char zero[8];
 
-    if (at < (off_t)a->header_bytes + 24
-        || pread(a->memory_fd, end, 8, at - 8) != 8 || memcmp(end, zero, 8))
+    if (at < 0 || (at >= 8 && pread(a->memory_fd, end, 8, at - 8) < 0))
+        return snap_fail_errno(a->sc, errno, "the memory image '%s' cannot be "
+                               "read", path);
+    if (at < (off_t)a->header_bytes + 24 || memcmp(end, zero, 8))
         return snap_fail(a->sc, ERROR_FAIL, "the memory image '%s' does not "
                          "end as it should", path);
     return 0;
