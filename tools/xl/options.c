@@ -49,7 +49,10 @@ static const struct xl_command commands[] = {
         "List the snapshots of a domain, or of all",
         "[DOMAIN]", 0, 1, false,
         "Lists what is in the store, oldest first. '*' marks the snapshot "
-        "that the domain's present state descends from."
+        "that the domain's present state descends from. PARENT is what the "
+        "snapshot's manifest says, or else what its images show. SIZE is "
+        "what the snapshot's own directory takes on the disk, not the "
+        "images."
     },
     [CMD_INFO] = {
         "snapshot-info", xl_snapshot_info,
@@ -108,6 +111,22 @@ static const struct xl_option options[] = {
       "the snapshot's directory itself, instead of one in the store; it must "
       "not exist",
       BIT(CREATE), false },
+    { OPT_PATH, 0, "path", "DIR",
+      "list the snapshots in this directory, instead of those of the store",
+      BIT(LIST), false },
+    { OPT_TREE, 't', "tree", NULL,
+      "show which snapshot descends from which",
+      BIT(LIST), false },
+    { OPT_LONG, 'l', "long", NULL,
+      "also show how each disk was snapshotted, how long the domain stood "
+      "still, and the description",
+      BIT(LIST), false },
+    { OPT_ROOTS, 0, "roots", NULL,
+      "only those that descend from none",
+      BIT(LIST), false },
+    { OPT_LEAVES, 0, "leaves", NULL,
+      "only those that none descends from",
+      BIT(LIST), false },
     { OPT_KEEP, 0, "keep", "NAME",
       "first snapshot the present state of the running domain under this "
       "name; if the domain cannot be built any more, it goes back there",
@@ -164,6 +183,8 @@ static const struct xl_option options[] = {
 static const enum xl_opt contradictions[][2] = {
     { OPT_INTERNAL, OPT_EXTERNAL },
     { OPT_RUNNING, OPT_PAUSED },
+    { OPT_TREE, OPT_ROOTS },
+    { OPT_TREE, OPT_LEAVES },
     { OPT_QUIET, OPT_VERBOSE },
 };
 

@@ -148,7 +148,8 @@ static void put_cell(FILE *out, const struct xl_field *f, const char *text,
 }
 
 void xl_fields_table(FILE *out, const struct xl_field *table, size_t n,
-                     const void *const *rows, size_t nrows)
+                     const void *const *rows, size_t nrows,
+                     void (*more)(FILE *f, const void *row))
 {
     size_t *width = snap_zalloc((n + 1) * sizeof(*width));
     size_t i, r, last = 0;
@@ -177,6 +178,7 @@ void xl_fields_table(FILE *out, const struct xl_field *table, size_t n,
             put_cell(out, &table[i], text ? text : "-", width[i], i == last);
         }
         putc('\n', out);
+        if (more) more(out, rows[r]);
     }
     free(width);
 }

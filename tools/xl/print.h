@@ -37,8 +37,10 @@ void xl_fields_json(const struct xl_field *table, size_t n, const void *base,
 /* "Label:      value" lines. */
 void xl_fields_text(FILE *f, const struct xl_field *table, size_t n,
                     const void *base, int indent);
-/* A table with the labels as headings; columns as wide as they must be. */
+/* A table with the labels as headings; columns as wide as they must be. more:
+ * called behind each row, to say more of it on lines of its own; or NULL. */
 void xl_fields_table(FILE *f, const struct xl_field *table, size_t n,
-                     const void *const *rows, size_t nrows);
+                     const void *const *rows, size_t nrows,
+                     void (*more)(FILE *f, const void *row));
 
 #endif

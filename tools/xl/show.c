@@ -1,281 +1,18 @@
 /* SPDX-License-Identifier: LGPL-2.1-only */
 /*
- * The commands that only read: list, info, check.  Each describes its result
- * in tables of fields, from which text and JSON are made.
+ * The commands that show one thing: info, check.  Each describes its result in
+ * tables of fields, from which text and JSON are made; list is in list.c.
  */
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "commands.h"
+#include "operations.h"
 #include "print.h"
 #include "say.h"
 #include "session.h"
 #include "store.h"
-
-/* ---- what is not over ------------------------------------------------ */
-
-static void tell_operation(const struct xl_request *rq,
-                           const libxl_snapshot_operation *o)
-{
-    AUTO_FREE char *quoted = xl_shell_quote(o->domain);
-
-    if (o->pid)
-        xl_note(rq, "A snapshot-%s of domain '%s' is at work (process %d).",
-                o->what, o->domain, o->pid);
-    else
-        xl_message("A snapshot-%s of domain '%s' was interrupted; run "
-                   "`xl snapshot-recover %s`.", o->what, o->domain, quoted);
-}
-
-static struct snap_json *operation_json(const libxl_snapshot_operation *o)
-{
-    struct snap_json *j = snap_json_new_object();
-    AUTO_FREE char *domain = xl_json_text(o->domain);
-    AUTO_FREE char *what = xl_json_text(o->what);
-
-    snap_json_set_str(j, "domain", domain);
-    snap_json_set_str(j, "what", what);
-    if (o->pid) snap_json_set_int(j, "pid", o->pid);
-    return j;
-}
-
-/* Commands that work now or were interrupted: told, or put into `json`. */
-static void show_operations(const struct xl_request *rq, const char *domain,
-                            struct snap_json *json)
-{
-    struct snap_json *list = json ? snap_json_new_array() : NULL;
-    libxl_snapshot_operation *o;
-    size_t i, n;
-
-    libxl_snapshot_operations(domain, &o, &n);
-    for (i = 0; i < n; i++) {
-        if (list)
-            snap_json_append(list, operation_json(&o[i]));
-        else
-            tell_operation(rq, &o[i]);
-    }
-    libxl_snapshot_operations_free(o, n);
-    if (json) snap_json_set(json, "operations", list);
-}
-
-/* ---- list ------------------------------------------------------------ */
-
-/* A line of a listing. Strings are borrowed, except `shown` and `disks`. */
-struct row {
-    const char *name, *directory, *created, *consistency, *state, *parent;
-    const char *broken;
-    char *shown;                /* the name, '*' behind the current one */
-    bool current;
-    struct snap_strings disks;
-    uint64_t ndisks, size_bytes;
-};
-
-#define ROW(member) offsetof(struct row, member)
-static const struct xl_field row_fields[] = {
-    { "name", NULL, FIELD_TEXT, ROW(name), NULL },
-    { NULL, "NAME", FIELD_TEXT, ROW(shown), "?" },
-    { "directory", NULL, FIELD_TEXT, ROW(directory), NULL },
-    { "current", NULL, FIELD_BOOL, ROW(current), NULL },
-    { "created", "CREATED", FIELD_TIME, ROW(created), "?" },
-    { "consistency", "CLASS", FIELD_TEXT, ROW(consistency), "?" },
-    { "state", "STATE", FIELD_TEXT, ROW(state), "?" },
-    { "parent", "PARENT", FIELD_TEXT, ROW(parent), "?" },
-    { "disks", NULL, FIELD_LIST, ROW(disks), NULL },
-    { NULL, "DISKS", FIELD_COUNT, ROW(ndisks), "0" },
-    { "size_bytes", "SIZE", FIELD_BYTES, ROW(size_bytes), "0" },
-    { "broken", NULL, FIELD_TEXT, ROW(broken), NULL },
-};
-
-static void make_row(struct row *r, const struct xl_entry *e)
-{
-    const libxl_snapshot_manifest *m = &e->set.manifest;
-    size_t i;
-
-    memset(r, 0, sizeof(*r));
-    r->name = e->name;
-    r->directory = e->directory;
-    r->current = e->current;
-    r->shown = snap_printf("%s%s", e->name, e->current ? "*" : "");
-    r->size_bytes = e->size_bytes;
-    r->broken = e->broken;
-    if (e->broken) return;
-    r->created = m->created;
-    r->consistency = m->consistency;
-    r->state = m->domain_state;
-    r->parent = m->parent;
-    r->ndisks = m->ndisks;
-    for (i = 0; i < m->ndisks; i++)
-        snap_strings_add(&r->disks, m->disks[i].vdev);
-}
-
-static void rows_free(struct row *rows, size_t n)
-{
-    size_t i;
-
-    for (i = 0; i < n; i++) {
-        free(rows[i].shown);
-        snap_strings_dispose(&rows[i].disks);
-    }
-    free(rows);
-}
-
-static void print_rows(const struct row *rows, size_t n)
-{
-    const void **good = snap_zalloc((n + 1) * sizeof(*good));
-    size_t i, ngood = 0;
-
-    for (i = 0; i < n; i++)
-        if (!rows[i].broken) good[ngood++] = &rows[i];
-    if (ngood)
-        xl_fields_table(stdout, row_fields, XL_FIELDS(row_fields), good,
-                        ngood);
-    for (i = 0; i < n; i++) {
-        AUTO_FREE char *line = NULL;
-        AUTO_FREE char *clean = NULL;
-
-        if (!rows[i].broken) continue;
-        line = snap_printf("%s broken: %s", rows[i].shown, rows[i].broken);
-        clean = xl_clean(line);
-        xl_put_line(stdout, clean);
-    }
-    free(good);
-}
-
-static struct snap_json *domain_json(const char *domain, const char *dir,
-                                     const struct row *rows, size_t n)
-{
-    struct snap_json *o = snap_json_new_object();
-    struct snap_json *list = snap_json_new_array();
-    AUTO_FREE char *name = xl_json_text(domain);
-    AUTO_FREE char *path = xl_json_text(dir);
-    size_t i;
-
-    for (i = 0; i < n; i++) {
-        struct snap_json *r = snap_json_new_object();
-
-        xl_fields_json(row_fields, XL_FIELDS(row_fields), &rows[i], r);
-        snap_json_append(list, r);
-    }
-    snap_json_set_str(o, "domain", name);
-    snap_json_set_str(o, "directory", path);
-    snap_json_set(o, "snapshots", list);
-    return o;
-}
-
-struct listing {
-    const struct xl_request *rq;
-    bool headings;
-    size_t domains;             /* with snapshots, so far */
-    struct snap_json *json;
-};
-
-static void print_heading(const struct listing *l, const char *domain)
-{
-    AUTO_FREE char *clean = xl_clean(domain);
-
-    if (l->headings)
-        printf("%sDomain '%s':\n", l->domains ? "\n" : "", clean);
-}
-
-static void print_entries(struct listing *l, const char *domain,
-                          const char *dir, const struct xl_entries *e)
-{
-    struct row *rows = snap_zalloc((e->len + 1) * sizeof(*rows));
-    size_t i;
-
-    for (i = 0; i < e->len; i++)
-        make_row(&rows[i], &e->data[i]);
-    if (l->json) {
-        snap_json_append(l->json, domain_json(domain, dir, rows, e->len));
-    } else if (e->len) {
-        print_heading(l, domain);
-        print_rows(rows, e->len);
-    }
-    for (i = 0; i < e->unfinished.len && xl_given(l->rq, OPT_VERBOSE); i++)
-        xl_note(l->rq, "%s/%s: has no " SNAP_MANIFEST_FILE ": not a "
-                "snapshot, or one that is being made or was interrupted",
-                dir, e->unfinished.data[i]);
-    if (e->len) l->domains++;
-    rows_free(rows, e->len);
-}
-
-static int list_domain(struct listing *l, const char *domain,
-                       const char *dir)
-{
-    struct snap_ctx sc = SNAP_CTX_INIT;
-    struct xl_entries entries;
-    int rc, status = 0;
-
-    rc = xl_store_list(&sc, dir, &entries);
-    if (rc)
-        status = xl_fail(l->rq, XL_REFUSED, NULL, "%s", sc.message);
-    else if (entries.len || entries.unfinished.len || !l->headings)
-        print_entries(l, domain, dir, &entries);
-    xl_entries_dispose(&entries);
-    snap_ctx_dispose(&sc);
-    return status;
-}
-
-static int list_all(struct listing *l)
-{
-    struct snap_ctx sc = SNAP_CTX_INIT;
-    struct snap_strings dirs = { 0 };
-    size_t i;
-    int status = 0;
-
-    if (xl_store_domains(&sc, l->rq->store, &dirs))
-        status = xl_fail(l->rq, XL_REFUSED, NULL, "%s", sc.message);
-    for (i = 0; !status && i < dirs.len; i++) {
-        AUTO_FREE char *dir = snap_printf("%s/%s", l->rq->store,
-                                          dirs.data[i]);
-        AUTO_FREE char *name = xl_store_decode_name(dirs.data[i]);
-
-        status = list_domain(l, name ? name : dirs.data[i], dir);
-    }
-    snap_strings_dispose(&dirs);
-    snap_ctx_dispose(&sc);
-    return status;
-}
-
-int xl_snapshot_list(struct xl_request *rq)
-{
-    struct listing l = { .rq = rq, .headings = !rq->nargs };
-    AUTO_FREE char *domain = NULL;
-    AUTO_FREE char *dir = NULL;
-    struct snap_json *o;
-    int status = 0;
-
-    if (xl_given(rq, OPT_JSON)) l.json = snap_json_new_array();
-    if (rq->nargs) {
-        status = xl_domain_name(rq, rq->args[0], true, &domain);
-        if (!status) {
-            dir = xl_store_domain_dir(rq->store, domain);
-            status = list_domain(&l, domain, dir);
-        }
-    } else {
-        status = list_all(&l);
-    }
-    if (status) {
-        snap_json_free(l.json);
-        return status;
-    }
-    if (!l.domains)
-        xl_note(rq, "There are no snapshots in %s.", dir ? dir : rq->store);
-    if (l.json) {
-        AUTO_FREE char *store = xl_json_text(rq->store);
-
-        o = snap_json_new_object();
-        snap_json_set_int(o, "exit", XL_DONE);
-        snap_json_set_str(o, "store", store);
-        snap_json_set(o, "domains", l.json);
-        show_operations(rq, domain, o);
-        xl_print_json(o);
-    } else {
-        show_operations(rq, domain, NULL);
-    }
-    return 0;
-}
 
 /* ---- info ------------------------------------------------------------ */
 
@@ -375,7 +112,7 @@ static void print_info_json(const struct xl_request *rq, const char *domain,
         snap_json_append(disks, j);
     }
     snap_json_set(o, "disks", disks);
-    show_operations(rq, domain, o);
+    xl_show_operations(rq, domain, o);
     xl_print_json(o);
 }
 
@@ -414,7 +151,7 @@ int xl_snapshot_info(struct xl_request *rq)
             print_info_json(rq, domain, &info);
         } else {
             print_info(&info);
-            show_operations(rq, domain, NULL);
+            xl_show_operations(rq, domain, NULL);
         }
     }
     libxl_snapshot_set_dispose(&set);
@@ -488,7 +225,7 @@ static void print_check_disks(const libxl_snapshot_report *r)
     }
     if (r->ndisks)
         xl_fields_table(stdout, check_fields, XL_FIELDS(check_fields), rows,
-                        r->ndisks);
+                        r->ndisks, NULL);
     for (i = 0; i < r->ndisks; i++) {
         if (r->disks[i].ignored) continue;
         check_reason(r->disks[i].vdev, "internal",

@@ -165,7 +165,7 @@ static uint64_t directory_bytes(const char *directory)
     while ((e = readdir(d)))
         if (!fstatat(dirfd(d), e->d_name, &st, AT_SYMLINK_NOFOLLOW) &&
             S_ISREG(st.st_mode))
-            sum += (uint64_t)st.st_size;
+            sum += (uint64_t)st.st_blocks * 512;
     closedir(d);
     return sum;
 }

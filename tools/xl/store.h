@@ -44,7 +44,7 @@ struct xl_entry {
     bool current;
     char *broken;               /* why it cannot be read; NULL: set is good */
     libxl_snapshot_set set;
-    uint64_t size_bytes;        /* of the files in the directory */
+    uint64_t size_bytes;        /* that the files in it take on the disk */
 };
 struct xl_entries {
     struct xl_entry *data;

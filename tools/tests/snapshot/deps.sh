@@ -20,7 +20,7 @@ set -eu
 # A word "a|b" is satisfied by either; the first is what gets installed.
 build_set='gcc libc6-dev make autoconf pkg-config|pkgconf perl
            libxen-dev libyajl-dev nettle-dev qemu-utils qemu-system-common
-           lvm2 e2fsprogs'
+           lvm2 e2fsprogs python3 python3-jsonschema'
 
 # The first word on Debian 13, the second on 12 and elsewhere.
 by_release() {

@@ -55,6 +55,7 @@ out_has() { grep -qF -- "$1" "$work/out"; }
 err_has() { grep -qF -- "$1" "$work/err"; }
 out_lacks() { ! grep -qF -- "$1" "$work/out"; }
 fits() { ! grep -qE '.{80,}' "$work/$1"; }
+not() { ! "$@" 2> /dev/null; }
 plain() { ! LC_ALL=C grep -q '[^ -~]' "$work/$1"; }
 # shellcheck disable=SC2034 # for the test
 COMMANDS='snapshot-create snapshot-revert snapshot-list snapshot-info

@@ -81,6 +81,76 @@ assert s[2]["parent"] == "s20260102T030405Z" and s[0]["parent"] is None
 assert s[0]["disks"] == ["xvda", "xvdb"] and s[0]["consistency"] == "full"
 EOS
 
+# The tree, and other ways to look.
+family=$work/family/web
+manifest "$family/first" first 2026-01-01T00:00:00Z
+manifest "$family/left" left 2026-01-02T00:00:00Z '"parent": "first",'
+manifest "$family/leftmost" leftmost 2026-01-03T00:00:00Z '"parent": "left",'
+manifest "$family/right" right 2026-01-04T00:00:00Z '"parent": "first",'
+manifest "$family/orphan" orphan 2026-01-05T00:00:00Z '"parent": "lost",'
+echo right > "$family/current"
+# names: the first column without the lines of the tree.
+names() { awk 'NR > 1' "$work/out" | grep -oE '[a-z]+\*? +2026' | cut -d' ' -f1 | xargs; }
+run env -u LC_ALL -u LC_CTYPE LANG=C "$XL" snapshot-list --store "$work/family" \
+    --tree web
+claim "the tree has parents before their children" \
+    test "$(names)" = "first left leftmost right* orphan"
+claim "and lines" test "$(sed 's/ *2026.*//' "$work/out" | tail -n 5)" = \
+'first
+|- left
+|  `- leftmost
+`- right*
+orphan'
+claim "it fits 80 columns" fits out
+run env LC_ALL=C.UTF-8 "$XL" snapshot-list --store "$work/family" -t web
+claim "finer ones on a terminal that has them" out_has "│  └─ leftmost"
+run "$XL" snapshot-list --store "$work/family" --roots
+claim "--roots are those that descend from none" \
+    test "$(sed 1d "$work/out" | awk 'NR > 1 { print $1 }' | xargs)" \
+    = "first orphan"
+claim "a parent that is not there is shown as gone" out_has "lost (gone)"
+run "$XL" snapshot-list --path "$work/family/web" --leaves
+claim "--leaves are those that none descends from" \
+    test "$(names)" = "leftmost right* orphan"
+run "$XL" snapshot-list --path "$work/family/web" --long
+claim "--long says how each disk was snapshotted, and the pause" \
+    out_has "    xvda internal, xvdb external; stood still for 840 ms"
+claim "it fits 80 columns" fits out
+run "$XL" snapshot-list --path "$work/family/web/first"
+claim "--path of a snapshot itself is refused" exits 1
+claim "with what it wants" err_has "wants the directory that snapshots are in"
+run "$XL" snapshot-list --path "$work/nowhere"
+claim "--path of nothing is refused" exits 1
+run "$XL" snapshot-list --path "$work/family/web" web
+claim "--path and a domain are too much" exits 2
+claim "which is said" err_has "not both"
+run "$XL" snapshot-list --tree --roots
+claim "--tree and --roots contradict each other" exits 2
+manifest "$family/a" a 2026-01-06T00:00:00Z '"parent": "b",'
+manifest "$family/b" b 2026-01-07T00:00:00Z '"parent": "a",'
+cp -r "$family/left" "$family/copy"
+run "$XL" snapshot-list --path "$work/family/web" -t
+claim "a circle of parents is listed" exits 0
+claim "and told" err_has "'a' descends from itself"
+claim "a copy is told" err_has "'copy' calls itself 'left'"
+claim "each is shown once" test "$(names | wc -w)" = 8
+
+# The result of --json is as docs/snapshot-list.schema.json says.
+schema() {
+    /usr/bin/python3 - "$SRC/docs/snapshot-list.schema.json" "$work/out" <<'EOS'
+import json, jsonschema, sys
+schema, result = [json.load(open(f)) for f in sys.argv[1:]]
+jsonschema.Draft7Validator.check_schema(schema)
+jsonschema.validate(result, schema)
+EOS
+}
+run "$XL" snapshot-list --json --path "$work/family/web"
+claim "--json of a directory is as the schema says" schema
+sed -i 's/"children": [0-9]*/"children": "many"/' "$work/out"
+claim "which would say no" not schema
+run "$XL" snapshot-list --json --store "$work/none"
+claim "--json of nothing, too" schema
+
 # Others.
 d=$store/web
 echo '{ "format": "xl-snap' > "$(mkdir "$d/torn" && echo "$d/torn")/snapshot.json"
@@ -107,6 +177,7 @@ claim "one whose directory was renamed goes by its directory" \
     grep -q '^moved ' "$work/out"
 claim "the good ones are there still" grep -q '^later\* ' "$work/out"
 run "$XL" snapshot-list --json web
+claim "--json of broken ones is as the schema says" schema
 claim "--json has all of them" python3 - "$work/out" <<'EOS'
 import json, sys
 s = json.load(open(sys.argv[1]))["domains"][0]["snapshots"]
