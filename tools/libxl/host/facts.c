@@ -281,23 +281,28 @@ static void read_qemu_disks(struct snap_ctx *sc, struct snap_facts *f,
     snap_qmp_disks_dispose(&q);
 }
 
-static void read_qemu(struct snap_ctx *sc, struct snap_xen *x,
-                      struct snap_facts *f, struct snap_qmp **out)
+static int read_qemu(struct snap_ctx *sc, struct snap_xen *x,
+                     struct snap_facts *f, struct snap_qmp **out)
 {
-    AUTO_FREE char *pid = snap_xen_read(x,
-        "/local/domain/%u/image/device-model-pid", f->dom.domid);
     AUTO_QMP struct snap_qmp *qmp = NULL;
+    AUTO_FREE char *pid = NULL;
+    int rc;
 
+    x->read_errno = 0;
+    pid = snap_xen_read(x, "/local/domain/%u/image/device-model-pid",
+                        f->dom.domid);
+    rc = snap_xen_all_read(x, "the device model", f->dom.domid);
+    if (rc) return rc;
     f->qmp_path = snap_facts_qmp_path(f->dom.domid);
     f->qemu_pid = pid ? atoi(pid) : 0;
     if (f->qemu_pid > 0)
         f->qemu_start = snap_process_start_time(f->qemu_pid, NULL);
-    if (f->qemu_pid <= 0 && access(f->qmp_path, F_OK)) return;
+    if (f->qemu_pid <= 0 && access(f->qmp_path, F_OK)) return 0;
     f->qemu = true;
     if (snap_qmp_open(sc, f->qmp_path, SNAP_QMP_TIMEOUT_MS, &qmp)) {
         f->qmp_error = snap_strdup(sc->message);
         snap_clear(sc);
-        return;
+        return 0;
     }
     f->qemu_version = snap_strdup(snap_qmp_version(qmp));
     read_qemu_disks(sc, f, qmp);
@@ -305,6 +310,7 @@ static void read_qemu(struct snap_ctx *sc, struct snap_xen *x,
         *out = qmp;
         qmp = NULL;
     }
+    return 0;
 }
 
 /* ---- images and who has them open -------------------------------- */
@@ -410,7 +416,8 @@ int snap_facts_read(struct snap_ctx *sc, struct snap_xen *x,
     if (rc) return rc;
     identify_images(sc, out);
     snap_lap(sc, &since_ms, "facts: xenstore and images");
-    read_qemu(sc, x, out, qmp);
+    rc = read_qemu(sc, x, out, qmp);
+    if (rc) return rc;
     snap_lap(sc, &since_ms, "facts: QEMU");
     rc = snap_monitor_find(sc, domid, &out->monitor);
     if (rc) return rc;

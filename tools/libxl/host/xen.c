@@ -136,12 +136,24 @@ static char *read_path(struct snap_xen *x, xs_transaction_t t,
 char *snap_xen_read(struct snap_xen *x, const char *fmt, ...)
 {
     AUTO_FREE char *path = NULL;
+    char *text;
     va_list ap;
 
     va_start(ap, fmt);
     path = snap_vprintf(fmt, ap);
     va_end(ap);
-    return read_path(x, XBT_NULL, path);
+    text = read_path(x, XBT_NULL, path);
+    if (!text && errno != ENOENT) x->read_errno = errno;
+    return text;
+}
+
+int snap_xen_all_read(struct snap_xen *x, const char *what, uint32_t domid)
+{
+    int err = x->read_errno;
+
+    x->read_errno = 0;
+    return err ? snap_fail_errno(x->sc, err, "xenstore: cannot read %s of "
+                                 "domain %u", what, domid) : 0;
 }
 
 static long read_number(struct snap_xen *x, const char *dir, const char *key)
@@ -217,6 +229,7 @@ int snap_xen_domain(struct snap_xen *x, uint32_t domid,
              LIBXL_UUID_BYTES(info.uuid));
     out->domid = domid;
     out->uuid = snap_strdup(uuid);
+    x->read_errno = 0;
     out->name = snap_xen_read(x, "/local/domain/%u/name", domid);
     if (!out->name) out->name = snap_strdup("");
     out->paused = info.paused;
@@ -229,7 +242,10 @@ int snap_xen_domain(struct snap_xen *x, uint32_t domid,
     out->max_kb = info.max_memkb;
     out->type = type_name(info.domain_type);
     libxl_dominfo_dispose(&info);
-    return 0;
+    /* It is what its lock is called. */
+    rc = snap_xen_all_read(x, "the name", domid);
+    if (rc) snap_dominfo_dispose(out);
+    return rc;
 }
 
 bool snap_xen_is_suspended(struct snap_xen *x, uint32_t domid)
@@ -395,13 +411,14 @@ int snap_xen_vbds(struct snap_xen *x, uint32_t domid, struct snap_vbds *out)
     int rc;
 
     memset(out, 0, sizeof(*out));
+    x->read_errno = 0;
     rc = snap_xen_dir(x, &devs, "/libxl/%u/device/vbd", domid);
     if (devs.len)
         out->data = snap_zalloc(devs.len * sizeof(*out->data));
     for (i = 0; i < devs.len; i++)
         read_vbd(x, domid, devs.data[i], &out->data[out->len++]);
     snap_strings_dispose(&devs);
-    return rc;
+    return rc ? rc : snap_xen_all_read(x, "the disks", domid);
 }
 
 void snap_claims_dispose(struct snap_claims *c)

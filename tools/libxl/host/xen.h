@@ -17,6 +17,8 @@ struct snap_xen {
     struct xs_handle *xs;
     struct xentoollog_logger *lg;
     char *last_log;         /* the last error line that libxl logged */
+    int read_errno;         /* of a snap_xen_read() that failed and not for
+                             * absence; 0: none since it was set to 0 */
 };
 
 /* "must be root in dom0 of a running Xen" when it cannot. */
@@ -54,9 +56,12 @@ bool snap_xen_is_suspended(struct snap_xen *x, uint32_t domid);
 int snap_xen_by_name(struct snap_xen *x, const char *name, uint32_t *domid);
 int snap_xen_find(struct snap_xen *x, const char *text, uint32_t *domid);
 
-/* xenstore; NULL when it is not there. malloc'd. */
+/* xenstore; NULL when it is not there, or cannot be read. malloc'd. Where that
+ * makes a difference, set read_errno to 0 first, and ask of all reads at once:
+ * 0, or an error with a message if one failed. `what`: "the disks". */
 char *snap_xen_read(struct snap_xen *x, const char *fmt, ...)
     SNAP_PRINTF(2, 3);
+int snap_xen_all_read(struct snap_xen *x, const char *what, uint32_t domid);
 /* Names in a directory; empty when it is not there. */
 int snap_xen_dir(struct snap_xen *x, struct snap_strings *out,
                  const char *fmt, ...) SNAP_PRINTF(3, 4);

@@ -148,6 +148,10 @@ void *xs_read(struct xs_handle *h, xs_transaction_t t, const char *path,
 
     (void)h;
     (void)t;
+    if (*fake->unreadable && !strcmp(path, fake->unreadable)) {
+        errno = EIO;
+        return NULL;
+    }
     if (!value) {
         errno = ENOENT;
         return NULL;

@@ -47,6 +47,7 @@ struct fake_host {
         char path[160], value[400];
     } store[256];
     unsigned nstore;
+    char unreadable[160];       /* that path of it; "": none */
 };
 extern struct fake_host *fake;
 
