@@ -24,6 +24,7 @@
 #define DESTROY_BEGINS_MS 10000
 #define RESUME_ENDS_MS 30000
 #define WATCHES_MS 5000
+#define RETRY_MS 20
 
 struct snap_guardian {
     pid_t pid;
@@ -278,7 +279,8 @@ static void begin_to_watch(struct snap_ctx *sc, struct snap_xen *eye,
     send(line, "w", 1, MSG_NOSIGNAL);
 }
 
-static void guardian_main(int in, const struct snap_guardian_charge *c)
+static void guardian_main(int in, const struct snap_guardian_charge *c,
+                          pid_t parent)
 {
     struct sigaction ign = { .sa_handler = SIG_IGN };
     int keep[2] = { in, c->lock_fd };
@@ -299,8 +301,11 @@ static void guardian_main(int in, const struct snap_guardian_charge *c)
     begin_to_watch(&quiet, &eye, c, in);
     for (;;) {
         n = read(in, &next, 1);
-        if (n < 0 && errno == EINTR) continue;
-        if (n <= 0) break;
+        if (!n || (n < 0 && getppid() != parent)) break;
+        if (n < 0) {            /* that says nothing of who is there */
+            poll(NULL, 0, RETRY_MS);
+            continue;
+        }
         if (next == 'Q') _exit(0);
         if (next == 'W')
             mine.worker_pgid = 0;
@@ -320,6 +325,7 @@ int snap_guardian_start(struct snap_ctx *sc,
 {
     struct snap_guardian *g = snap_zalloc(sizeof(*g));
     struct snap_guardian_charge mine = *charge;
+    pid_t us = getpid();
     int fds[2], err;
 
     *out = NULL;
@@ -331,7 +337,7 @@ int snap_guardian_start(struct snap_ctx *sc,
     g->pid = fork();
     if (!g->pid) {
         close(fds[1]);
-        guardian_main(fds[0], &mine);
+        guardian_main(fds[0], &mine, us);
     }
     err = errno;
     close(fds[0]);

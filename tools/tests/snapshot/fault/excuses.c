@@ -7,12 +7,10 @@
 
 #define SLOW "only when the other side is slow just then: by chance"
 #define BLOCK "this machine has no loop devices"
-#define TMPFILE "on file systems without nameless files: unit/test_fs"
 
 const struct excuse excuses[] = {
     { "out_of_memory", NULL, "the process ends there by itself" },
     { "snap_fs_set_immutable", NULL, "the flag is tried in the lab" },
-    { "draft_add", NULL, TMPFILE },
     { "descend", "openat", "when a directory goes while we make it" },
     { "block_size", NULL, BLOCK, true },
     { "reopen", NULL, BLOCK, true },
@@ -34,9 +32,6 @@ const struct excuse excuses[] = {
     { "end_worker", "poll", SLOW },
     { "snap_rescue", "poll", SLOW },
     { "snap_xen_is_suspended", NULL, SLOW },
-    { "snap_xen_withdraw_suspend", NULL,
-      "killed before the guest has answered, by chance: act/test_rescue" },
-    { "check_two_overlays", "stat", "two overlays of one name: the lab" },
     { "final_config", "getrandom", "HVM only: the lab" },
     { "read_host_qemu", "access", "without QEMU's words of itself: the lab" },
     { "read_qemu", "access", "without QEMU's number in xenstore: the lab" },

@@ -474,6 +474,16 @@ ssize_t fault_copy_file_range(int in, off64_t *in_at, int out,
     return copy_file_range(in, in_at, out, out_at, len, flags);
 }
 
+int fault_renameat2(int from_dir, const char *from, int to_dir,
+                    const char *to, unsigned flags)
+{
+    if (control->old_kernel) {
+        errno = EINVAL;
+        return -1;
+    }
+    return renameat2(from_dir, from, to_dir, to, flags);
+}
+
 int fault_close_range(unsigned first, unsigned last, int flags)
 {
     if (control->old_kernel) {

@@ -50,6 +50,8 @@ bool fault_here(const struct fault_point *p, int errnoval);
 int fault_openat(int dir, const char *path, int flags, mode_t mode);
 ssize_t fault_copy_file_range(int in, off64_t *in_at, int out,
                               off64_t *out_at, size_t len, unsigned flags);
+int fault_renameat2(int from_dir, const char *from, int to_dir,
+                    const char *to, unsigned flags);
 int fault_poll(struct pollfd *fds, nfds_t n, int timeout_ms);
 int fault_close_range(unsigned first, unsigned last, int flags);
 int fault_access(const char *path, int mode);
@@ -80,7 +82,8 @@ extern char fault_run_dir[64], fault_lock_dir[64];
 #define fdatasync(fd) FAULT("fdatasync", EIO, -1, fdatasync(fd))
 #define rename(...) FAULT("rename", EIO, -1, rename(__VA_ARGS__))
 #define renameat(...) FAULT("renameat", EIO, -1, renameat(__VA_ARGS__))
-#define renameat2(...) FAULT("renameat2", EIO, -1, renameat2(__VA_ARGS__))
+#define renameat2(...) \
+    FAULT("renameat2", EIO, -1, fault_renameat2(__VA_ARGS__))
 #define linkat(...) FAULT("linkat", ENOSPC, -1, linkat(__VA_ARGS__))
 #define unlink(...) FAULT("unlink", EIO, -1, unlink(__VA_ARGS__))
 #define unlinkat(...) FAULT("unlinkat", EIO, -1, unlinkat(__VA_ARGS__))

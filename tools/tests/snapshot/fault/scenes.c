@@ -25,15 +25,17 @@ static char *path_of(const char *name)
 
 /* ---- what a command says ----------------------------------------- */
 
-/* The first free name. */
+/* The first free name; arg: the scene. */
 static char *overlay_path(void *arg, const char *vdev, const char *image)
 {
+    const struct scene *s = arg;
     int n;
 
-    (void)arg;
     (void)image;
     for (n = 1;; n++) {
-        char *path = snap_printf("%s/img/%s.%d.qcow2", scene_dir, vdev, n);
+        char *path = snap_printf(s->apart ? "%s/img/%s/%d.qcow2"
+                                          : "%s/img/%s.%d.qcow2", scene_dir,
+                                 vdev, n);
 
         if (access(path, F_OK)) return path;
         free(path);
@@ -60,7 +62,8 @@ static void say_create(const struct scene *s, const char *name,
     c->p = (libxl_snapshot_create_params){
         .domid = fake->domid, .name = name, .directory = c->directory,
         .current_path = c->current, .disks = c->disks, .ndisks = HOST_DISKS,
-        .overlay_path = overlay_path, .live = s->live,
+        .overlay_path = overlay_path, .overlay_arg = (void *)s,
+        .live = s->live,
         .lock_timeout_ms = lock_ms,
     };
 }
@@ -137,7 +140,7 @@ static void try_beside(void (*other)(pid_t, unsigned), const struct scene *s,
     waitpid(pid, NULL, 0);
     while (host->works_in_turn != host->turn) usleep(1000);
     lock_ms = 50;
-    if (!run_create(s, sc)) bail("it was not in the way");
+    if (!run_create(s, sc)) bail("it was not in the way, turn %u", host->turn);
     lock_ms = LOCK_MS;
     host->turn++;
 }
@@ -162,6 +165,7 @@ static int run_revert(const struct scene *s, libxl_snapshot_ctx *sc)
         libxl_snapshot_revert(sc, &(libxl_snapshot_revert_params){
             .domain_name = fake->name, .set = &set,
             .current_path = keep.current, .overlay_path = overlay_path,
+            .overlay_arg = (void *)s,
             .keep = s->keep && !scene_again ? &keep.p : NULL,
             .keep_command = "back",
             .lock_timeout_ms = LOCK_MS, .stock_xl = xl,
@@ -337,6 +341,17 @@ static void an_interrupted_create(const struct scene *s)
     host_stop();
 }
 
+/* Killed when the guest was asked, and has not answered yet. */
+static void an_unanswered_request(const struct scene *s)
+{
+    AUTO_FREE char *request = snap_printf("/local/domain/%u/control/shutdown",
+                                          fake->domid);
+
+    an_interrupted_create(s);
+    fake->suspended = false;
+    fake_set(request, "suspend");
+}
+
 /* By an `xl save` that was killed, say. */
 static void a_suspend(const struct scene *s)
 {
@@ -356,6 +371,9 @@ const struct scene scenes[] = {
     { "create-slow", NULL, run_create,
       LIBXL_SNAPSHOT_DISK_EXTERNAL, LIBXL_SNAPSHOT_DISK_INTERNAL,
       .slow = true },
+    { "create-old-kernel", NULL, run_create,
+      LIBXL_SNAPSHOT_DISK_EXTERNAL, LIBXL_SNAPSHOT_DISK_EXTERNAL,
+      .old_kernel = true, .apart = true },
     { "create-beside", NULL, run_create_beside,
       LIBXL_SNAPSHOT_DISK_INTERNAL, LIBXL_SNAPSHOT_DISK_INTERNAL },
     { "revert-internal", a_snapshot, run_revert,
@@ -396,6 +414,9 @@ const struct scene scenes[] = {
     { "recover-suspended", an_interrupted_create, run_recover_all,
       LIBXL_SNAPSHOT_DISK_EXTERNAL, LIBXL_SNAPSHOT_DISK_INTERNAL,
       .dies_in = "recheck" },
+    { "recover-asked", an_unanswered_request, run_recover,
+      LIBXL_SNAPSHOT_DISK_EXTERNAL, LIBXL_SNAPSHOT_DISK_INTERNAL,
+      .dies_in = "ready" },
     { "recover-undo", an_interrupted_create, run_recover,
       LIBXL_SNAPSHOT_DISK_EXTERNAL, LIBXL_SNAPSHOT_DISK_INTERNAL,
       .dies_in = "resume" },
@@ -427,7 +448,9 @@ static int remove_one(const char *path, const struct stat *st, int type,
 
 static void make_stage(void)
 {
-    static const char *const dirs[] = { "", "img", "store", "log", "bin" };
+    static const char *const dirs[] = {
+        "", "img", "img/xvda", "img/xvdb", "store", "log", "bin",
+    };
     static const char *const programs[] = { "bin/xl", "bin/vif-bridge" };
     unsigned i;
 

@@ -27,6 +27,7 @@ static const char *const mode_names[] = { "none", "error", "kill" };
 struct words {
     int outcome;                /* -1: it was killed, as was to be */
     int signal;                 /* it died of another */
+    int status;                 /* it gave up with that, and has said why */
     char hint[256], message[1024];
 };
 static struct words *words;
@@ -65,6 +66,7 @@ static void run(const struct scene *s, enum command command)
         _exit(0);
     }
     while (waitpid(pid, &status, 0) < 0) continue;
+    words->status = WIFEXITED(status) ? WEXITSTATUS(status) : 0;
     if (!WIFSIGNALED(status)) return;
     /* A crash, or SIGALRM: it hung. */
     if (WTERMSIG(status) != SIGKILL || control->mode != FAULT_KILL)
@@ -165,6 +167,8 @@ static char *settle(const struct scene *s, const struct expected *e,
 
     if (words->signal)
         return snap_printf("it died of signal %d", words->signal);
+    if (words->status)
+        return snap_printf("it gave up with %d", words->status);
     if (outcome > 0 && !words->message[0])
         return snap_printf("outcome %d without a message", outcome);
     if (outcome == LIBXL_SNAPSHOT_NOT_WHOLE && !words->hint[0])

@@ -104,6 +104,7 @@ struct scene {
     bool slow;                  /* what is done is seen later */
     bool old_kernel;
     bool furnished;             /* and the user gives its xl.cfg */
+    bool apart;                 /* overlays of one name, in two directories */
     bool block;                 /* the images stand on block devices */
     const char *dies_in;        /* the step that the interrupted run began */
 };
