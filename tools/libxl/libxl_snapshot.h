@@ -136,6 +136,30 @@ void libxl_snapshot_set_dispose(libxl_snapshot_set *set);
 int libxl_snapshot_load(libxl_snapshot_ctx *ctx, const char *path,
                         libxl_snapshot_set *set);
 
+/* ---- verify ------------------------------------------------------ */
+
+/* Of one part of a snapshot: "directory", "memory", or a virtual device. */
+typedef struct {
+    char *part;
+    bool good;
+    char *text;                 /* what was looked at, or what is wrong */
+} libxl_snapshot_finding;
+typedef struct {
+    libxl_snapshot_finding *data;
+    size_t len;
+    bool whole;                 /* all are good */
+} libxl_snapshot_findings;
+void libxl_snapshot_findings_dispose(libxl_snapshot_findings *findings);
+
+/*
+ * Is all of a snapshot there, and unharmed?  Only reads, and needs no Xen.
+ * Images that nobody has open are read through by `qemu-img check`, which takes
+ * long when they are large.  0 with findings also when some are bad.
+ */
+int libxl_snapshot_verify(libxl_snapshot_ctx *ctx,
+                          const libxl_snapshot_set *set,
+                          libxl_snapshot_findings *findings);
+
 /* ---- revert ------------------------------------------------------ */
 
 typedef enum {

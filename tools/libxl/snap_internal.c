@@ -181,6 +181,18 @@ char *snap_strdup(const char *s)
     return s ? snap_strndup(s, strlen(s)) : NULL;
 }
 
+void snap_hex(const unsigned char *bytes, size_t n, char *out)
+{
+    static const char digits[] = "0123456789abcdef";
+    size_t i;
+
+    for (i = 0; i < n; i++) {
+        *out++ = digits[bytes[i] >> 4];
+        *out++ = digits[bytes[i] & 15];
+    }
+    *out = '\0';
+}
+
 char *snap_strndup(const char *s, size_t n)
 {
     size_t len;

@@ -83,6 +83,8 @@ void *snap_zalloc(size_t bytes);
 void *snap_realloc(void *old, size_t bytes);
 char *snap_strdup(const char *s);               /* NULL stays NULL */
 char *snap_strndup(const char *s, size_t n);
+/* 2 n lower-case hexadecimal digits and a NUL. */
+void snap_hex(const unsigned char *bytes, size_t n, char *out);
 char *snap_printf(const char *fmt, ...) SNAP_PRINTF(1, 2);
 char *snap_vprintf(const char *fmt, va_list ap) SNAP_PRINTF(1, 0);
 

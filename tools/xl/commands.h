@@ -14,6 +14,7 @@ int xl_snapshot_list(struct xl_request *rq);
 int xl_snapshot_info(struct xl_request *rq);
 int xl_snapshot_delete(struct xl_request *rq);
 int xl_snapshot_check(struct xl_request *rq);
+int xl_snapshot_verify(struct xl_request *rq);
 int xl_snapshot_recover(struct xl_request *rq);
 
 /*

@@ -78,6 +78,17 @@ static const struct xl_command commands[] = {
         "nothing. The exit status is 0 when snapshot-create without options "
         "would be possible, else 1."
     },
+    [CMD_VERIFY] = {
+        "snapshot-verify", xl_snapshot_verify,
+        "Say whether a snapshot is whole and unharmed",
+        "DOMAIN SNAPSHOT", 2, 2, false,
+        "Looks at everything that the snapshot needs: that nobody else can "
+        "read its directory, the memory image to its end, each disk's image "
+        "with what is below it, its tag, and that a frozen base was not "
+        "written since. Images that nobody has open are read through by "
+        "qemu-img check, which can take long. Changes nothing. The exit "
+        "status is 0 when all is good, else 1."
+    },
     [CMD_RECOVER] = {
         "snapshot-recover", xl_snapshot_recover,
         "Finish or undo an interrupted snapshot command",

@@ -56,6 +56,7 @@ enum xl_cmd {
     CMD_INFO,
     CMD_DELETE,
     CMD_CHECK,
+    CMD_VERIFY,
     CMD_RECOVER,
     CMD_COUNT
 };

@@ -211,6 +211,8 @@ static const struct field fields_of_disk[] = {
       "an absolute path" },
     { "size_bytes", FIELD_U64, OF_EXTERNAL, DISK_AT(size_bytes), NUMBER },
     { "mtime_ns", FIELD_I64, OF_EXTERNAL, DISK_AT(mtime_ns), NUMBER },
+    { "sample_sha256", FIELD_STR, MAY, DISK_AT(sample_sha256), is_sha256,
+      "a SHA-256 in lower-case hexadecimal digits" },
     { "tag", FIELD_STR, OF_INTERNAL, DISK_AT(tag), NAME },
     { "tag_id", FIELD_STR, OF_INTERNAL, DISK_AT(tag_id), FILLED },
     { .key = NULL }

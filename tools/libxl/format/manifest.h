@@ -37,6 +37,7 @@ struct snap_manifest_disk {
     uint64_t dev, ino;      /* identify image */
     uint64_t size_bytes;    /* st_size of the frozen base (external) */
     int64_t mtime_ns;       /* st_mtime of the frozen base (external) */
+    char *sample_sha256;    /* of pieces of it (host/hash.h); NULL: not made */
 };
 
 /* Strings are malloc'd; NULL where a field that may be absent is. */

@@ -628,7 +628,7 @@ static int hash_head(const struct walk *w)
     AUTO_FREE unsigned char *piece = snap_zalloc(65536);
     struct sha256_ctx sha;
     uint64_t at;
-    size_t n, i;
+    size_t n;
     int rc;
 
     sha256_init(&sha);
@@ -641,11 +641,7 @@ static int hash_head(const struct walk *w)
         sha256_update(&sha, n, piece);
     }
     sha256_digest(&sha, sizeof(digest), digest);
-    for (i = 0; i < sizeof(digest); i++) {
-        w->out->head_sha256[2 * i] = "0123456789abcdef"[digest[i] >> 4];
-        w->out->head_sha256[2 * i + 1] = "0123456789abcdef"[digest[i] & 15];
-    }
-    w->out->head_sha256[64] = '\0';
+    snap_hex(digest, sizeof(digest), w->out->head_sha256);
     return 0;
 }
 

@@ -4,12 +4,11 @@
  * own, and the set of disks completed from both.
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <libgen.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "host/run.h"
+#include "op/memory.h"
 #include "op/revert.h"
 
 #define XL_TIMEOUT_MS 60000
@@ -18,24 +17,12 @@
 
 static int open_memory(struct snap_revert *r)
 {
-    const struct snap_manifest *m = &r->p->set->manifest;
-    struct stat st;
-
-    if (!m->memory_path)
+    if (!r->p->set->manifest.memory_path)
         return snap_fail(r->sc, ERROR_INVAL, "the snapshot has no memory "
                          "image, and reverting disks alone is not supported "
                          "yet");
-    r->f.memory_path = m->memory_path[0] == '/' || !r->p->set->directory
-        ? snap_strdup(m->memory_path)
-        : snap_printf("%s/%s", r->p->set->directory, m->memory_path);
-    r->memory_fd = open(r->f.memory_path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-    if (r->memory_fd < 0 || fstat(r->memory_fd, &st))
-        return snap_fail_errno(r->sc, errno, "cannot open the memory image "
-                               "'%s'", r->f.memory_path);
-    if (!S_ISREG(st.st_mode))
-        return snap_fail(r->sc, ERROR_INVAL, "the memory image '%s' is not a "
-                         "regular file", r->f.memory_path);
-    return 0;
+    return snap_op_open_memory(r->sc, r->p->set, &r->f.memory_path,
+                               &r->memory_fd);
 }
 
 /* The stream's kind of guest against the configuration's: `xl restore` finds
@@ -55,23 +42,12 @@ static int check_kind(struct snap_revert *r)
 
 int snap_revert_read_memory(struct snap_revert *r)
 {
-    const struct snap_manifest *m = &r->p->set->manifest;
     int rc = open_memory(r);
 
-    if (!rc) rc = snap_memimage_read(r->sc, r->memory_fd, r->f.memory_path,
-                                     &r->image);
+    if (!rc)
+        rc = snap_op_read_memory(r->sc, &r->p->set->manifest,
+                                 r->f.memory_path, r->memory_fd, &r->image);
     if (rc) return rc;
-    if (m->memory_size_bytes && m->memory_size_bytes != r->image.size_bytes)
-        return snap_fail(r->sc, ERROR_INVAL, "the memory image '%s' has %llu "
-                         "bytes, the manifest says %llu: it is not the one "
-                         "that was made", r->f.memory_path,
-                         (unsigned long long)r->image.size_bytes,
-                         (unsigned long long)m->memory_size_bytes);
-    if (m->memory_head_sha256
-        && strcmp(m->memory_head_sha256, r->image.head_sha256))
-        return snap_fail(r->sc, ERROR_INVAL, "the head of the memory image "
-                         "'%s' was changed since the snapshot (checksum)",
-                         r->f.memory_path);
     rc = snap_json_parse(r->sc, "the memory image's configuration",
                          r->image.config, strlen(r->image.config), &r->tree);
     if (!rc) rc = snap_domconfig_read(r->sc, r->tree, &r->config);

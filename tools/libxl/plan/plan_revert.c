@@ -3,6 +3,7 @@
  * Revert: look at everything before anything is destroyed, then the steps.
  */
 #include "plan/revert.h"
+#include "plan/unharmed.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -168,30 +169,13 @@ static int check_excluded(struct snap_ctx *sc,
 static int check_internal(struct snap_ctx *sc,
                           const struct snap_revert_disk *d)
 {
-    const struct snap_image *top = d->chain.data;
-    const struct snap_image_tag *tag;
-    size_t i, n = 0;
+    int rc;
 
     if (!d->chain.len)
         return snap_fail(sc, ERROR_INVAL, "disk '%s': '%s' was not read",
                          d->m->vdev, d->id.real);
-    for (i = 0; i < top->ntags; i++)
-        if (!strcmp(top->tags[i].name, d->m->tag)) n++;
-    tag = snap_image_find_tag(top, d->m->tag);
-    if (!tag)
-        return snap_fail(sc, ERROR_NOTFOUND, "disk '%s': '%s' holds no "
-                         "snapshot '%s' any more", d->m->vdev,
-                         d->id.real, d->m->tag);
-    if (n > 1)
-        return snap_fail(sc, ERROR_INVAL, "disk '%s': '%s' holds %zu "
-                         "snapshots called '%s': nobody can tell which is "
-                         "meant; rename or delete the others", d->m->vdev,
-                         d->id.real, n, d->m->tag);
-    if (d->m->tag_id && strcmp(d->m->tag_id, tag->id))
-        return snap_fail(sc, ERROR_INVAL, "disk '%s': the snapshot '%s' in "
-                         "'%s' is not the one that was made then (id %s, "
-                         "was %s)", d->m->vdev, d->m->tag, d->id.real,
-                         tag->id, d->m->tag_id);
+    rc = snap_check_tag(sc, d->m, d->id.real, d->chain.data);
+    if (rc) return rc;
     if (d->users)
         return snap_fail(sc, ERROR_INVAL, "disk '%s': '%s' is in use by %s; "
                          "stop that first", d->m->vdev, d->id.real,
@@ -236,15 +220,7 @@ static int check_external(struct snap_ctx *sc,
                          "the frozen base '%s' itself (was it started from "
                          "an old xl.cfg?), so its contents do not fit the "
                          "memory any more", d->m->vdev, d->id.real);
-    /* A hand-written set knows no size or time. */
-    if (!d->m->mtime_ns) return 0;
-    if (d->m->size_bytes != d->id.size_bytes
-        || (!d->id.block && d->m->mtime_ns != d->id.mtime_ns))
-        return snap_fail(sc, ERROR_INVAL, "disk '%s': the frozen base '%s' "
-                         "was written to since the snapshot: its contents do "
-                         "not fit the memory any more", d->m->vdev,
-                         d->id.real);
-    return 0;
+    return snap_check_base(sc, d->m, &d->id);
 }
 
 static int check_disks(struct snap_ctx *sc,

@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "format/memimage.h"
+#include "host/hash.h"
 #include "host/lineage.h"
 
 /* ---- seal -------------------------------------------------------- */
@@ -58,7 +59,10 @@ static int note_base(struct snap_act *a, struct snap_manifest_disk *d)
     d->size_bytes = id.size_bytes;
     d->mtime_ns = id.mtime_ns;
     free(id.real);
-    return 0;
+    if (d->type != SNAP_DISK_EXTERNAL) return 0;
+    free(d->sample_sha256);
+    d->sample_sha256 = snap_zalloc(SNAP_HASH_SIZE);
+    return snap_hash_sample(a->sc, d->image, d->sample_sha256);
 }
 
 static int seal_disk(struct snap_act *a, struct snap_manifest_disk *d)

@@ -333,6 +333,21 @@ void libxl_snapshot_report_dispose(libxl_snapshot_report *r)
 
 /* A disk for each letter of $FAKE_DISKS: i, e: only that kind; n: neither;
  * r: read-only. */
+void libxl_snapshot_findings_dispose(libxl_snapshot_findings *f)
+{
+    memset(f, 0, sizeof(*f));
+}
+
+int libxl_snapshot_verify(libxl_snapshot_ctx *ctx,
+                          const libxl_snapshot_set *set,
+                          libxl_snapshot_findings *f)
+{
+    (void)ctx;
+    (void)set;
+    *f = (libxl_snapshot_findings) { .whole = true };
+    return 0;
+}
+
 int libxl_snapshot_check(libxl_snapshot_ctx *ctx, uint32_t domid,
                          libxl_snapshot_report *r)
 {

@@ -242,6 +242,20 @@ static int run_check(const struct scene *s, libxl_snapshot_ctx *sc)
     return libxl_snapshot_outcome(sc);
 }
 
+static int run_verify(const struct scene *s, libxl_snapshot_ctx *sc)
+{
+    AUTO_FREE char *directory = path_of("store/s1");
+    libxl_snapshot_findings findings = { 0 };
+    libxl_snapshot_set set = { 0 };
+
+    (void)s;
+    if (!libxl_snapshot_load(sc, directory, &set))
+        libxl_snapshot_verify(sc, &set, &findings);
+    libxl_snapshot_findings_dispose(&findings);
+    libxl_snapshot_set_dispose(&set);
+    return libxl_snapshot_outcome(sc);
+}
+
 /* ---- what was before --------------------------------------------- */
 
 /* In a process of its own, which may be told to die. */
@@ -411,6 +425,9 @@ const struct scene scenes[] = {
       .off = true },
     { "check", NULL, run_check,
       LIBXL_SNAPSHOT_DISK_AUTO, LIBXL_SNAPSHOT_DISK_AUTO },
+    { "verify", a_snapshot, run_verify,
+      LIBXL_SNAPSHOT_DISK_EXTERNAL, LIBXL_SNAPSHOT_DISK_INTERNAL,
+      .off = true },
     { "recover-suspended", an_interrupted_create, run_recover_all,
       LIBXL_SNAPSHOT_DISK_EXTERNAL, LIBXL_SNAPSHOT_DISK_INTERNAL,
       .dies_in = "recheck" },

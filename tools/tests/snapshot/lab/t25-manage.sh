@@ -69,6 +69,12 @@ like "info: the frozen base as an entry for xl.cfg" \
     "$(xl snapshot-info g1 s1)" "access=ro,target=$D/g1-1.img"
 like "info: the overlay, too" \
     "$(xl snapshot-info g1 s1)" "access=rw,target=$D/g1-1.s1.qcow2"
+like "list: the tree" "$(LC_ALL=C xl snapshot-list --tree g1)" \
+    'NAME.*s1 .*`- s2\*'
+xl_ok "verify, running: a snapshot is whole" snapshot-verify g1 s1
+like "verify, running: its tag and its base are there" "$out" \
+    "memory: good.*xvda: good: the tag.*xvdb: good: the frozen base"
+is_json "verify: as JSON" "$(xl snapshot-verify --json g1 s1)"
 is "list: all domains" "$(xl snapshot-list | grep -c full)" 1
 
 # ---- --dry-run
@@ -81,6 +87,7 @@ changes_nothing "delete --dry-run" snapshot-delete --dry-run g1 s2
 changes_nothing "list" snapshot-list g1
 changes_nothing "info" snapshot-info g1 s1
 changes_nothing "check" snapshot-check g1
+changes_nothing "verify" snapshot-verify g1 s1
 guest_send g1 go
 guest_wait_ticks g1 3
 
@@ -98,6 +105,8 @@ ok "delete: its name is free again" xl snapshot-create -i -n s2 \
     --exclude xvdb g1
 "$STOCK_XL" destroy g1
 wait_for 80 is_gone g1
+xl_ok "verify, off: it is whole" snapshot-verify g1 s1
+unlike "verify, off: its images are read through" "$out" "not checked"
 xl_ok "delete, stopped: it is done" snapshot-delete g1 s2
 is "delete, stopped: the tag is gone, the other stays" \
     "$(tags "$D/g1-0.qcow2")" s1

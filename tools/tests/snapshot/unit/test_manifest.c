@@ -136,6 +136,7 @@ static void test_disk_fields(void)
     is_int(m.disks[1].mtime_ns, -5, "a time before 1970 is read");
     is_uint(m.disks[1].virtual_size_bytes, 0, "a size not given is 0");
     ok(!m.disks[1].tag, "an external disk has no tag");
+    ok(!m.disks[1].sample_sha256, "samples may be missing");
     snap_manifest_dispose(&m);
 }
 
@@ -321,6 +322,9 @@ static void test_disks(void)
             "an internal disk without a tag is refused");
     refused("\"tag\":\"s1\"", "\"tag\":\"1\"", "xvda: tag is not",
             "a tag that is no name is refused");
+    refused("\"mtime_ns\":-5", "\"mtime_ns\":-5,\"sample_sha256\":\"1\"",
+            "xvdb: sample_sha256 is not a SHA-256", "a sample that is no "
+            "checksum");
     refused("\"mtime_ns\":-5", "\"mtime_ns\":-5,\"tag\":\"s1\"",
             "tag does not belong here", "a tag of an external disk");
     refused("\"tag_id\":\"1\"", "\"tag_id\":\"1\",\"size_bytes\":1",
