@@ -217,8 +217,10 @@ typedef struct {
     const char *retry_command;  /* the user's command, for the hint */
 } libxl_snapshot_delete_params;
 
-/* Snapshots with internal disks only: drops the tags (QMP when the domain
- * runs, qemu-img when nobody has the image open), then the directory. */
+/* Drops tags (QMP when the domain runs, qemu-img when nobody has the image
+ * open), merges layers that nobody has open and nobody needs, makes its children
+ * its parent's, then removes the directory. What stays, and why, is in the
+ * result's notes; entries for an xl.cfg that are right then in its advice. */
 int libxl_snapshot_delete(libxl_snapshot_ctx *ctx,
                           const libxl_snapshot_delete_params *params,
                           libxl_snapshot_result *result);

@@ -81,8 +81,10 @@ static int depends(DIR *d, const char *dir, const struct dirent *e,
     return has > 0 ? stands_on(dir, name, id) : has;
 }
 
-int snap_dependents_beside(struct snap_ctx *sc, const struct snap_fs_id *id,
-                           char **found)
+/* Those beside the image; `first`: one is enough. *more: there are too many
+ * files to look at. */
+static int scan(struct snap_ctx *sc, const struct snap_fs_id *id, bool first,
+                struct snap_strings *out, bool *more)
 {
     AUTO_FREE char *copy = snap_strdup(id->real);
     const char *dir = dirname(copy);
@@ -90,17 +92,61 @@ int snap_dependents_beside(struct snap_ctx *sc, const struct snap_fs_id *id,
     struct dirent *e;
     int n = 0, is = 0, err;
 
-    *found = NULL;
-    while (d && !is && n <= MAX_ENTRIES && (errno = 0, e = readdir(d))) {
+    while (d && is >= 0 && !(first && out->len) && n <= MAX_ENTRIES
+           && (errno = 0, e = readdir(d))) {
         is = ++n > MAX_ENTRIES ? 0 : depends(d, dir, e, id);
-        if (is > 0) *found = snap_printf("%s/%s", dir, e->d_name);
+        if (is > 0)
+            snap_strings_take(out, snap_printf("%s/%s", dir, e->d_name));
     }
     err = errno;
-    if (n > MAX_ENTRIES) *found = snap_printf("%s/?", dir);
+    *more = n > MAX_ENTRIES;
     if (d) closedir(d);
-    if (*found || (!d && err == ENOENT) || (d && is == 0 && !err)) return 0;
+    if (*more || (first && out->len) || (!d && err == ENOENT)
+        || (d && is >= 0 && !err))
+        return 0;
     return snap_fail_errno(sc, err, "cannot see which images in '%s' stand on "
                            "'%s'", dir, id->real);
+}
+
+int snap_dependents_beside(struct snap_ctx *sc, const struct snap_fs_id *id,
+                           char **found)
+{
+    struct snap_strings list = { 0 };
+    bool more;
+    int rc = scan(sc, id, true, &list, &more);
+
+    *found = NULL;
+    if (!rc && list.len)
+        *found = snap_strdup(list.data[0]);
+    else if (!rc && more)
+        *found = snap_printf("%.*s/?", (int)(strrchr(id->real, '/')
+                                             - id->real), id->real);
+    snap_strings_dispose(&list);
+    return rc;
+}
+
+int snap_dependents_all(struct snap_ctx *sc, const struct snap_fs_id *id,
+                        struct snap_strings *out)
+{
+    bool more;
+    int rc = scan(sc, id, false, out, &more);
+
+    if (rc || !more) return rc;
+    return snap_fail(sc, ERROR_FAIL, "there are too many files beside '%s' to "
+                     "see which of them stand on it", id->real);
+}
+
+int snap_dependents_is_on(struct snap_ctx *sc, const char *path,
+                          const struct snap_fs_id *id, bool *is)
+{
+    AUTO_FREE char *copy = snap_strdup(path);
+    AUTO_FREE char *name = NULL;
+    int has = backing_name(AT_FDCWD, path, &name);
+
+    if (has > 0) has = stands_on(dirname(copy), name, id);
+    *is = has > 0;
+    return has >= 0 ? 0 : snap_fail_errno(sc, errno, "cannot see what '%s' "
+                                          "stands on", path);
 }
 
 int snap_dependents_layers(struct snap_ctx *sc, const char *path,

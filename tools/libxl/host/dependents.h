@@ -17,6 +17,13 @@
 int snap_dependents_beside(struct snap_ctx *sc, const struct snap_fs_id *id,
                            char **found);
 
+/* All of them are added to *out; an error when there are too many entries. */
+int snap_dependents_all(struct snap_ctx *sc, const struct snap_fs_id *id,
+                        struct snap_strings *out);
+/* Is the file a qcow2 that stands on the image? One that is not there is not. */
+int snap_dependents_is_on(struct snap_ctx *sc, const char *path,
+                          const struct snap_fs_id *id, bool *is);
+
 /* The plain paths below a qcow2, top first, as their headers name them, as far
  * as they are there; at most 200. An error when they cannot be read. */
 int snap_dependents_layers(struct snap_ctx *sc, const char *path,

@@ -59,6 +59,16 @@ static const struct {
         "ask QEMU to delete tag {tag} from {vdev} ({path})" },
     [STEP_DELETE_TAG] = { "delete-tag",
         "delete tag {tag} from {path} with qemu-img" },
+    [STEP_MERGE_DOWN] = { "merge-down",
+        "write what is in {top} into {path} ({vdev}, {bytes} bytes)" },
+    [STEP_MERGE_UP] = { "merge-up",
+        "copy what {path} needs of {base} into it ({vdev}, {bytes} bytes)" },
+    [STEP_REMOVE_LAYER] = { "remove-layer",
+        "remove {path}: its contents are in {into}" },
+    [STEP_RENOTE] = { "renote",
+        "note in {path} how {image} looks now" },
+    [STEP_RELINK] = { "relink",
+        "note in {path} that its parent is {parent}" },
     [STEP_REMOVE_SNAPSHOT] = { "remove-snapshot", "remove {path}" },
 };
 

@@ -47,8 +47,7 @@ static int sync_parent(struct snap_act *a, const char *path)
     return snap_fs_sync_dir(a->sc, dirname(copy));
 }
 
-/* What identifies a frozen base: taken after nobody writes it any more. */
-static int note_base(struct snap_act *a, struct snap_manifest_disk *d)
+int snap_step_note_image(struct snap_act *a, struct snap_manifest_disk *d)
 {
     struct snap_fs_id id;
     int rc = snap_fs_identify(a->sc, d->image, &id);
@@ -67,7 +66,7 @@ static int note_base(struct snap_act *a, struct snap_manifest_disk *d)
 
 static int seal_disk(struct snap_act *a, struct snap_manifest_disk *d)
 {
-    int rc = note_base(a, d);
+    int rc = snap_step_note_image(a, d);
 
     if (rc || d->type != SNAP_DISK_EXTERNAL) return rc;
     rc = snap_fs_own_like(a->sc, d->overlay, d->image);

@@ -36,6 +36,11 @@ static const struct snap_step_ops *const step_table[STEP_KINDS] = {
     [STEP_REMOVE_OVERLAY] = &snap_step_remove_overlay,
     [STEP_DELETE_TAG_LIVE] = &snap_step_delete_tag_live,
     [STEP_DELETE_TAG] = &snap_step_delete_tag,
+    [STEP_MERGE_DOWN] = &snap_step_merge_down,
+    [STEP_MERGE_UP] = &snap_step_merge_up,
+    [STEP_REMOVE_LAYER] = &snap_step_remove_layer,
+    [STEP_RENOTE] = &snap_step_renote,
+    [STEP_RELINK] = &snap_step_relink,
     [STEP_REMOVE_SNAPSHOT] = &snap_step_remove_snapshot,
 };
 

@@ -16,6 +16,7 @@
 
 char scene_dir[128];
 bool scene_again;
+static bool sees_contents;      /* scene_look() does */
 static int lock_ms = LOCK_MS;
 
 static char *path_of(const char *name)
@@ -62,6 +63,7 @@ static void say_create(const struct scene *s, const char *name,
     c->p = (libxl_snapshot_create_params){
         .domid = fake->domid, .name = name, .directory = c->directory,
         .current_path = c->current, .disks = c->disks, .ndisks = HOST_DISKS,
+        .parent = strcmp(name, "s1") ? "s1" : NULL,
         .overlay_path = overlay_path, .overlay_arg = (void *)s,
         .live = s->live,
         .lock_timeout_ms = lock_ms,
@@ -180,17 +182,22 @@ static int run_revert(const struct scene *s, libxl_snapshot_ctx *sc)
 
 static int run_delete(const struct scene *s, libxl_snapshot_ctx *sc)
 {
-    AUTO_FREE char *directory = path_of("store/s1");
+    AUTO_FREE char *directory = path_of(s->deletes_last ? "store/s2"
+                                                        : "store/s1");
+    AUTO_FREE char *beside = path_of(s->deletes_last ? "store/s1"
+                                                     : "store/s2");
     AUTO_FREE char *current = path_of("store/current");
     libxl_snapshot_result result = { 0 };
-    libxl_snapshot_set set = { 0 };
+    libxl_snapshot_set set = { 0 }, other = { 0 };
 
-    (void)s;
-    if (!libxl_snapshot_load(sc, directory, &set))
+    if (!libxl_snapshot_load(sc, directory, &set)
+        && (!s->frozen || !libxl_snapshot_load(sc, beside, &other)))
         libxl_snapshot_delete(sc, &(libxl_snapshot_delete_params){
             .domain_name = fake->name, .set = &set, .current_path = current,
+            .others = &other, .nothers = s->frozen,
             .lock_timeout_ms = LOCK_MS, .retry_command = SCENE_AGAIN,
         }, &result);
+    libxl_snapshot_set_dispose(&other);
     libxl_snapshot_set_dispose(&set);
     libxl_snapshot_result_dispose(&result);
     return libxl_snapshot_outcome(sc);
@@ -279,6 +286,18 @@ static int in_child(const struct scene *s,
     return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
 }
 
+/* The guest writes more to its present images than there is below. */
+static void grow(void)
+{
+    unsigned i;
+
+    for (i = 0; i < HOST_DISKS; i++)
+        if (run_program((const char *const[]){
+                "qemu-io", "-f", "qcow2", "-c", "write -q -P 5 256k 512k",
+                host->disk[i].file, NULL }))
+            bail("qemu-io cannot write to %s", host->disk[i].file);
+}
+
 static void a_snapshot(const struct scene *s)
 {
     struct scene first = { .name = s->name, .first = s->first,
@@ -291,6 +310,7 @@ static void a_snapshot(const struct scene *s)
         first.before = a_snapshot;
         if (in_child(&first, run_create)) bail("%s: no second", s->name);
     }
+    if (s->grows) grow();
     if (!s->off) return;
     libxl_domain_destroy(NULL, fake->domid, NULL);
     host_stop();
@@ -423,6 +443,17 @@ const struct scene scenes[] = {
     { "delete-off", a_snapshot, run_delete,
       LIBXL_SNAPSHOT_DISK_INTERNAL, LIBXL_SNAPSHOT_DISK_INTERNAL,
       .off = true },
+    { "delete-layers", a_snapshot, run_delete,
+      LIBXL_SNAPSHOT_DISK_EXTERNAL, LIBXL_SNAPSHOT_DISK_INTERNAL },
+    { "delete-down", a_snapshot, run_delete,
+      LIBXL_SNAPSHOT_DISK_EXTERNAL, LIBXL_SNAPSHOT_DISK_EXTERNAL,
+      .off = true },
+    { "delete-last", a_snapshot, run_delete,
+      LIBXL_SNAPSHOT_DISK_EXTERNAL, LIBXL_SNAPSHOT_DISK_EXTERNAL,
+      .off = true, .frozen = true, .deletes_last = true },
+    { "delete-up", a_snapshot, run_delete,
+      LIBXL_SNAPSHOT_DISK_EXTERNAL, LIBXL_SNAPSHOT_DISK_EXTERNAL,
+      .off = true, .frozen = true, .deletes_last = true, .grows = true },
     { "check", NULL, run_check,
       LIBXL_SNAPSHOT_DISK_AUTO, LIBXL_SNAPSHOT_DISK_AUTO },
     { "verify", a_snapshot, run_verify,
@@ -543,6 +574,7 @@ void scene_set(const struct scene *s)
     fake->save_us = 30000;
     fake->slow_ms = s->slow ? 40 : 0;
     control->old_kernel = s->old_kernel;
+    sees_contents = s->off && s->run == run_delete;
     host_furnished = s->furnished;
     host_start(scene_dir, (const char *const *)images);
     for (i = 0; i < HOST_DISKS; i++) free(images[i]);
@@ -553,6 +585,23 @@ void scene_set(const struct scene *s)
 /* ---- what can be seen -------------------------------------------- */
 
 static struct snap_text *seen;
+
+/* Of a domain that is off nobody else sees whether its disks are right. */
+static void look_at_contents(const char *path)
+{
+    static const unsigned values[] = { OLD, NEW };
+    unsigned i;
+
+    for (i = 0; i < 2; i++) {
+        AUTO_FREE char *command = snap_printf("read -q -P %u 0 64k",
+                                              values[i]);
+
+        AUTO_FREE char *said = read_program((const char *const[]){
+            "qemu-io", "-r", "-U", "-f", "qcow2", "-c", command, path, NULL });
+
+        if (said && !*said) snap_text_add(seen, " holds %02x", values[i]);
+    }
+}
 
 /* Tags and what is below. */
 static void look_at_image(const char *path)
@@ -573,6 +622,7 @@ static void look_at_image(const char *path)
     free(text);
     below = snap_json_get_str(image, "backing-filename");
     if (below) snap_text_add(seen, " on %s", strrchr(below, '/') + 1);
+    if (sees_contents) look_at_contents(path);
     tags = snap_json_get(image, "snapshots");
     for (i = 0; i < snap_json_len(tags); i++)
         snap_text_add(seen, " tag %s", snap_json_get_str(

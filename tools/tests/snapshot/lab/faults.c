@@ -77,6 +77,12 @@ int fault_poll(struct pollfd *fds, nfds_t n, int timeout_ms)
     return poll(fds, n, timeout_ms);
 }
 
+int fault_renameat2(int from_dir, const char *from, int to_dir,
+                    const char *to, unsigned flags)
+{
+    return renameat2(from_dir, from, to_dir, to, flags);
+}
+
 int fault_close_range(unsigned first, unsigned last, int flags)
 {
     return close_range(first, last, flags);
