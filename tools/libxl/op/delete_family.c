@@ -1,18 +1,22 @@
 /* SPDX-License-Identifier: LGPL-2.1-only */
 /* Deleting a snapshot: its children become its parent's. */
 #include <libgen.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "op/delete.h"
 
 #define CURRENT_MAX_BYTES 65536     /* docs/snapshot-format.md */
 
-static bool is_beside(const struct snap_delete *d, const char *directory)
+/* In the same directory as the snapshot? */
+static bool is_beside(const struct snap_delete *d, const char *path)
 {
     AUTO_FREE char *mine = snap_strdup(d->p->set->directory);
-    AUTO_FREE char *other = snap_strdup(directory);
+    AUTO_FREE char *other = snap_strdup(path);
+    AUTO_FREE char *in = realpath(dirname(mine), NULL);
+    AUTO_FREE char *also_in = realpath(dirname(other), NULL);
 
-    return snap_fs_same_file(dirname(mine), dirname(other));
+    return in && also_in && !strcmp(in, also_in);
 }
 
 /* The hint names it: then it is to name its parent. */

@@ -250,28 +250,39 @@ static void merge_down(struct snap_delete *d, struct layer *l,
     add_bytes(s, m->bytes);
     add_idle(s, l);
     add_removal(d, l, child, l->f.base);
-    snap_strings_take(&d->advice, snap_printf(
-        "format=%s,vdev=%s,access=rw,target=%s", l->md->format, l->md->vdev,
-        l->f.base));
+    snap_strings_take(&d->advice, snap_spec_print(
+        l->md->vdev, l->md->format, true, l->f.base));
 }
 
-/* Manifests that have the child as their frozen base. */
-static void renote(struct snap_delete *d, const char *child)
+static bool names_either(const struct snap_manifest *m, const char *base,
+                         const char *child)
 {
-    size_t i, k;
+    size_t i;
+
+    for (i = 0; i < m->ndisks; i++)
+        if (m->disks[i].type == SNAP_DISK_EXTERNAL
+            && (snap_fs_same_file(m->disks[i].image, child)
+                || snap_fs_same_file(m->disks[i].overlay, base)))
+            return true;
+    return false;
+}
+
+/* Manifests that have the child as their frozen base, or the base, which goes,
+ * as their overlay. */
+static void renote(struct snap_delete *d, const char *base, const char *child)
+{
+    size_t i;
 
     for (i = 0; i < d->p->nothers; i++) {
-        const struct snap_manifest *m = &d->p->others[i].manifest;
         struct snap_step *s;
 
-        for (k = 0; k < m->ndisks; k++)
-            if (m->disks[k].type == SNAP_DISK_EXTERNAL
-                && snap_fs_same_file(m->disks[k].image, child))
-                break;
-        if (k == m->ndisks) continue;
+        if (!d->p->others[i].directory
+            || !names_either(&d->p->others[i].manifest, base, child))
+            continue;
         s = snap_plan_add(&d->plan, STEP_RENOTE);
         snap_step_arg(s, "path", d->p->others[i].directory);
         snap_step_arg(s, "image", child);
+        snap_step_arg(s, "instead-of", base);
     }
 }
 
@@ -291,7 +302,7 @@ static void merge_up(struct snap_delete *d, struct layer *l,
     if (l->child_frozen) snap_step_arg(s, "frozen", "yes");
     add_bytes(s, m->bytes);
     add_idle(s, l);
-    renote(d, child);
+    renote(d, l->f.base, child);
     add_removal(d, l, l->f.base, child);
 }
 

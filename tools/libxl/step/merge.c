@@ -122,18 +122,32 @@ static int rewrite(struct snap_act *a, const struct snap_step *s,
     return rc;
 }
 
+/* The overlay that a snapshot made is gone; another has what was in it. */
+static void replace_overlay(struct snap_manifest_disk *d, const char *image)
+{
+    free(d->overlay);
+    d->overlay = snap_strdup(image);
+    free(d->child);
+    d->child = snap_spec_print(d->vdev, "qcow2", true, image);
+}
+
 /* A frozen base that was merged into reads the same, and looks otherwise. */
 static int renote(struct snap_act *a, const struct snap_step *s,
                   struct snap_manifest *m)
 {
     const char *image = snap_step_get(s, "image");
+    const char *instead = snap_step_get(s, "instead-of");
     size_t i;
     int rc = 0;
 
-    for (i = 0; !rc && i < m->ndisks; i++)
-        if (m->disks[i].type == SNAP_DISK_EXTERNAL
-            && snap_fs_same_file(m->disks[i].image, image))
-            rc = snap_step_note_image(a, &m->disks[i]);
+    for (i = 0; !rc && i < m->ndisks; i++) {
+        struct snap_manifest_disk *d = &m->disks[i];
+
+        if (d->type != SNAP_DISK_EXTERNAL) continue;
+        if (snap_fs_same_file(d->overlay, instead)) replace_overlay(d, image);
+        if (snap_fs_same_file(d->image, image))
+            rc = snap_step_note_image(a, d);
+    }
     return rc;
 }
 

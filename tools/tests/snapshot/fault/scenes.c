@@ -454,6 +454,9 @@ const struct scene scenes[] = {
     { "delete-up", a_snapshot, run_delete,
       LIBXL_SNAPSHOT_DISK_EXTERNAL, LIBXL_SNAPSHOT_DISK_EXTERNAL,
       .off = true, .frozen = true, .deletes_last = true, .grows = true },
+    { "delete-first", a_snapshot, run_delete,
+      LIBXL_SNAPSHOT_DISK_EXTERNAL, LIBXL_SNAPSHOT_DISK_EXTERNAL,
+      .frozen = true },
     { "check", NULL, run_check,
       LIBXL_SNAPSHOT_DISK_AUTO, LIBXL_SNAPSHOT_DISK_AUTO },
     { "verify", a_snapshot, run_verify,
@@ -589,18 +592,13 @@ static struct snap_text *seen;
 /* Of a domain that is off nobody else sees whether its disks are right. */
 static void look_at_contents(const char *path)
 {
-    static const unsigned values[] = { OLD, NEW };
-    unsigned i;
+    static const char begin[] = "00000000:  ";
+    AUTO_FREE char *dump = read_program((const char *const[]){
+        "qemu-io", "-r", "-U", "-f", "qcow2", "-c", "read -v 0 16", path,
+        NULL });
+    const char *at = dump ? strstr(dump, begin) : NULL;
 
-    for (i = 0; i < 2; i++) {
-        AUTO_FREE char *command = snap_printf("read -q -P %u 0 64k",
-                                              values[i]);
-
-        AUTO_FREE char *said = read_program((const char *const[]){
-            "qemu-io", "-r", "-U", "-f", "qcow2", "-c", command, path, NULL });
-
-        if (said && !*said) snap_text_add(seen, " holds %02x", values[i]);
-    }
+    snap_text_add(seen, " holds %.2s", at ? at + strlen(begin) : "??");
 }
 
 /* Tags and what is below. */
@@ -638,7 +636,8 @@ static void look_at_snapshot(const char *manifest)
     if (libxl_snapshot_load(&quiet, manifest, &set)) {
         snap_text_add(seen, " unreadable: %s", quiet.message);
     } else {
-        snap_text_add(seen, " %s", set.manifest.consistency);
+        snap_text_add(seen, " %s of %s", set.manifest.consistency,
+                      set.manifest.parent ? set.manifest.parent : "nobody");
         for (i = 0; i < set.manifest.ndisks; i++)
             snap_text_add(seen, " %s", set.manifest.disks[i].child);
     }

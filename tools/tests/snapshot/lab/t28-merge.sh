@@ -31,7 +31,7 @@ is_off() {
 
 # ---- the domain runs: layers in use stay
 
-snap_guest g1 pv 64 qr
+snap_guest g1 pv 96 qr
 take "first" g1 s1 -e
 take "middle" g1 s2 -e
 take "last" g1 s3 -e
@@ -49,8 +49,8 @@ is_off
 
 # ---- it is off: a base that more than one image stands on stays
 
-present0=$D/g1-0.s3-r1.qcow2
-present1=$D/g1-1.s3-r1.qcow2
+present0=$D/g1-0.s2.s3-r1.qcow2
+present1=$D/g1-1.s2.s3-r1.qcow2
 ok "off: it was on these overlays" test -e "$present0" -a -e "$present1"
 run_xl snapshot-delete --dry-run g1 s3
 like "off, a branch point: it would stay" "$err" \
@@ -94,7 +94,7 @@ is "off: no snapshot is left" "$(ls "$STORE/g1" | grep -v current)" ""
 # ---- another one, from the beginning
 
 rm -f "$D"/g1-*
-snap_guest g1 pv 64 qr
+snap_guest g1 pv 96 qr
 take "again, first" g1 s1 -e
 take "again, second" g1 s2 -e
 take "again, third" g1 s3 -e
@@ -111,6 +111,8 @@ is "again, in the middle: the disk, too" \
 is "again, in the middle: the base is frozen still" \
     "$(immutable "$D/g1-0.s2.qcow2")" yes
 whole s1 "again, in the middle"
+like "again, in the middle: the one before it knows its overlay" \
+    "$(xl snapshot-info g1 s1)" "access=rw,target=$D/g1-0.s2.qcow2"
 whole s3 "again, in the middle"
 xl_ok "again, the last: it is done" snapshot-delete g1 s3
 xl_ok "again, the first: it is done" snapshot-delete g1 s1
