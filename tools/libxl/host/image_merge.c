@@ -5,6 +5,7 @@
 #include <string.h>
 #include <sys/wait.h>
 
+#include "format/json.h"
 #include "host/fs.h"
 #include "host/image.h"
 #include "host/run.h"
@@ -12,6 +13,7 @@
 /* A whole disk is read and written: hours are normal. */
 #define MERGE_TIMEOUT_MS 86400000
 #define MAX_OUTPUT 65536
+#define MAP_TIMEOUT_MS 600000
 
 static bool go_on(void *arg)
 {
@@ -50,7 +52,7 @@ int snap_image_commit(struct snap_ctx *sc, const char *top, const char *base,
                       const char *base_format)
 {
     const char *const argv[] = {
-        "qemu-img", "commit", "-q", "-d", "-f", "qcow2", top, NULL,
+        "qemu-img", "commit", "-q", "-f", "qcow2", top, NULL,
     };
     struct snap_chain chain;
     int rc = snap_image_chain(sc, top, "qcow2", &chain);
@@ -64,6 +66,36 @@ int snap_image_commit(struct snap_ctx *sc, const char *top, const char *base,
     snap_chain_dispose(&chain);
     if (rc) return rc;
     return snap_fs_sync_file(sc, base);
+}
+
+static bool holds_something(const struct snap_json *map)
+{
+    size_t i;
+    int64_t depth;
+
+    for (i = 0; i < snap_json_len(map); i++)
+        if (!snap_json_int(snap_json_get(snap_json_at(map, i), "depth"),
+                           &depth)
+            || depth < 1)
+            return true;
+    return !snap_json_len(map);
+}
+
+int snap_image_check_empty(struct snap_ctx *sc, const char *path)
+{
+    const char *const argv[] = {
+        "qemu-img", "map", "-U", "--output=json", "-f", "qcow2", path, NULL,
+    };
+    AUTO_JSON struct snap_json *map = NULL;
+    AUTO_FREE char *text = NULL;
+    int rc = snap_run_ok(sc, argv, MAP_TIMEOUT_MS, &text);
+
+    if (!rc)
+        rc = snap_json_parse(sc, "what qemu-img map says", text, strlen(text),
+                             &map);
+    if (rc || !holds_something(map)) return rc;
+    return snap_fail(sc, ERROR_FAIL, "image '%s' still holds what is not below "
+                     "it", path);
 }
 
 int snap_image_rebase(struct snap_ctx *sc, const char *path, const char *base,

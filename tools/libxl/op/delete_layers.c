@@ -230,13 +230,14 @@ static void add_bytes(struct snap_step *s, uint64_t bytes)
     snap_step_arg(s, "bytes", text);
 }
 
-static void add_removal(struct snap_delete *d, struct layer *l,
-                        const char *path, const char *into)
+static struct snap_step *add_removal(struct snap_delete *d, struct layer *l,
+                                     const char *path, const char *into)
 {
     struct snap_step *s = add_step(d, l, STEP_REMOVE_LAYER, path);
 
     snap_step_arg(s, "image", path);
     snap_step_arg(s, "into", into);
+    return s;
 }
 
 static void merge_down(struct snap_delete *d, struct layer *l,
@@ -249,7 +250,7 @@ static void merge_down(struct snap_delete *d, struct layer *l,
     snap_step_arg(s, "top", child);
     add_bytes(s, m->bytes);
     add_idle(s, l);
-    add_removal(d, l, child, l->f.base);
+    snap_step_arg(add_removal(d, l, child, l->f.base), "emptied", "yes");
     snap_strings_take(&d->advice, snap_spec_print(
         l->md->vdev, l->md->format, true, l->f.base));
 }

@@ -63,21 +63,37 @@ const struct snap_step_ops snap_step_merge_down = {
 };
 const struct snap_step_ops snap_step_merge_up = { .apply = merge_up_apply };
 
+/* Does the image say itself that it is not needed? Emptied by a commit, or what
+ * stood on it does not any more. */
+static int check_useless(struct snap_act *a, const struct snap_step *s,
+                         const struct snap_fs_id *id)
+{
+    const char *path = snap_step_get(s, "path");
+    const char *into = snap_step_get(s, "into");
+    AUTO_FREE char *beside = NULL;
+    bool is = false;
+    int rc = snap_dependents_beside(a->sc, id, &beside);
+
+    if (!rc && !beside) rc = snap_dependents_is_on(a->sc, into, id, &is);
+    if (rc) return rc;
+    if (beside || is)
+        return snap_fail(a->sc, ERROR_FAIL, "'%s' stands on '%s', which was "
+                         "to be removed", beside ? beside : into, path);
+    return snap_step_get(s, "emptied") ? snap_image_check_empty(a->sc, path)
+                                       : 0;
+}
+
 /* Nobody may stand on it, or have it open. */
 static int remove_layer_apply(struct snap_act *a, const struct snap_step *s)
 {
     const char *path = snap_step_get(s, "path");
     struct snap_fs_id id = { .real = NULL };
-    AUTO_FREE char *beside = NULL;
     int rc;
 
     if (access(path, F_OK) && errno == ENOENT) return 0;
     rc = snap_step_recheck_idle.apply(a, s);
     if (!rc) rc = snap_fs_identify(a->sc, path, &id);
-    if (!rc) rc = snap_dependents_beside(a->sc, &id, &beside);
-    if (!rc && beside)
-        rc = snap_fail(a->sc, ERROR_FAIL, "'%s' stands on '%s' now, which was "
-                       "to be removed", beside, path);
+    if (!rc) rc = check_useless(a, s, &id);
     free(id.real);
     if (!rc) rc = set_frozen(a, path, false);
     if (!rc) rc = snap_fs_remove(a->sc, path);

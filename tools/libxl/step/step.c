@@ -182,6 +182,10 @@ static bool others_need(enum snap_step_kind kind)
     case STEP_BUILD:
     case STEP_DELETE_TAG:
     case STEP_DELETE_TAG_LIVE:
+    case STEP_MERGE_DOWN:
+    case STEP_MERGE_UP:
+    case STEP_REMOVE_LAYER:
+    case STEP_RENOTE:
         return true;
     default:
         return false;

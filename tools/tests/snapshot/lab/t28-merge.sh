@@ -93,6 +93,7 @@ is "off: no snapshot is left" "$(ls "$STORE/g1" | grep -v current)" ""
 
 # ---- another one, from the beginning
 
+chattr -i "$D"/g1-*
 rm -f "$D"/g1-*
 snap_guest g1 pv 96 qr
 take "again, first" g1 s1 -e

@@ -89,7 +89,11 @@ static void test_commit(void)
 {
     make();
     ok(reads(top), "a disk of three layers");
+    ok(snap_image_check_empty(&sc, top) < 0, "whose top holds something");
+    like(sc.message, "still holds what is not below", "which is said");
+    snap_clear(&sc);
     is_int(snap_image_commit(&sc, top, base, "qcow2"), 0, "the top goes down");
+    is_int(snap_image_check_empty(&sc, top), 0, "and holds nothing then");
     ok(reads(base), "what is below reads the same then");
     is_str(layers(base), "base bottom", "and stands where it stood");
     ok(reads(top), "so does the top, which is there still");
