@@ -218,9 +218,9 @@ typedef struct {
 } libxl_snapshot_delete_params;
 
 /* Drops tags (QMP when the domain runs, qemu-img when nobody has the image
- * open), merges layers that nobody has open and nobody needs, makes its children
- * its parent's, then removes the directory. What stays, and why, is in the
- * result's notes; entries for an xl.cfg that are right then in its advice. */
+ * open), makes its children its parent's, then removes the directory. The
+ * frozen bases of external disks stay: which, and what stands on them, is in the
+ * result's notes. */
 int libxl_snapshot_delete(libxl_snapshot_ctx *ctx,
                           const libxl_snapshot_delete_params *params,
                           libxl_snapshot_result *result);

@@ -67,8 +67,7 @@ static const struct xl_command commands[] = {
         "DOMAIN SNAPSHOT", 2, 2, true,
         "Removes the disks' internal snapshots and then the snapshot's "
         "directory. The domain may run meanwhile. The frozen base of an "
-        "external disk is merged with what stands on it, if that is one "
-        "image, and nobody has them open; else it stays, and why is said."
+        "external disk stays as a layer below what stands on it."
     },
     [CMD_CHECK] = {
         "snapshot-check", xl_snapshot_check,

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-only */
 /*
- * snapshot-delete: tags go, layers that nobody wants any more are merged, and
- * then the snapshot's directory goes.  What was begun is finished.
+ * snapshot-delete: tags go, children get their grandparent, and then the
+ * snapshot's directory goes.  What was begun is finished.
  */
 #include "op/delete.h"
 
@@ -76,8 +76,6 @@ static int delete(struct snap_delete *d, libxl_snapshot_result *result)
     if (rc) return rc;
     for (i = 0; i < d->plan.notes.len; i++)
         snap_strings_add(&result->notes, d->plan.notes.data[i]);
-    for (i = 0; i < d->advice.len; i++)
-        snap_strings_add(&result->advice, d->advice.data[i]);
     result->plan = snap_plan_text(&d->plan);
     result->directory = snap_strdup(d->p->set->directory);
     if (!d->p->dry_run) return act(d, result);
@@ -95,7 +93,6 @@ int libxl_snapshot_delete(libxl_snapshot_ctx *ctx,
     snap_op_begin(ctx, result);
     rc = delete(&d, result);
     snap_plan_dispose(&d.plan);
-    snap_strings_dispose(&d.advice);
     snap_facts_dispose(&d.now);
     snap_worker_stop(d.worker);
     snap_hold_drop(&d.h);

@@ -12,13 +12,12 @@ struct snap_delete {
     struct snap_worker *worker;
     struct snap_facts now;          /* of the domain, if it runs */
     struct snap_plan plan;
-    struct snap_strings advice;     /* disk= entries that are right then */
 };
 
 /* Add the steps for one disk. In delete_tags.c, internal: */
 int snap_delete_plan_tag(struct snap_delete *d,
                          const struct snap_manifest_disk *md);
-/* In delete_layers.c, external: */
+/* In delete_layers.c, external; there are none, but something to be told: */
 int snap_delete_plan_layer(struct snap_delete *d,
                            const struct snap_manifest_disk *md);
 /* In delete_family.c: who descends from it descends from its parent then. */

@@ -59,6 +59,7 @@ int snap_delete_plan_family(struct snap_delete *d)
             continue;
         s = snap_plan_add(&d->plan, STEP_RELINK);
         snap_step_arg(s, "path", other->directory);
+        snap_step_arg(s, "instead-of", m->name);
         snap_step_arg(s, "parent", m->parent ? m->parent : "");
     }
     return plan_current(d, m->name, m->parent);

@@ -37,10 +37,6 @@ enum snap_step_kind {
     STEP_REMOVE_OVERLAY,
     STEP_DELETE_TAG_LIVE,
     STEP_DELETE_TAG,
-    STEP_MERGE_DOWN,
-    STEP_MERGE_UP,
-    STEP_REMOVE_LAYER,
-    STEP_RENOTE,
     STEP_RELINK,
     STEP_REMOVE_SNAPSHOT,
     STEP_KINDS              /* how many */

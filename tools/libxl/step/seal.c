@@ -47,7 +47,9 @@ static int sync_parent(struct snap_act *a, const char *path)
     return snap_fs_sync_dir(a->sc, dirname(copy));
 }
 
-int snap_step_note_image(struct snap_act *a, struct snap_manifest_disk *d)
+/* What identifies an image; of a frozen base also how it looks, now that nobody
+ * writes it any more. */
+static int note_image(struct snap_act *a, struct snap_manifest_disk *d)
 {
     struct snap_fs_id id;
     int rc = snap_fs_identify(a->sc, d->image, &id);
@@ -66,7 +68,7 @@ int snap_step_note_image(struct snap_act *a, struct snap_manifest_disk *d)
 
 static int seal_disk(struct snap_act *a, struct snap_manifest_disk *d)
 {
-    int rc = snap_step_note_image(a, d);
+    int rc = note_image(a, d);
 
     if (rc || d->type != SNAP_DISK_EXTERNAL) return rc;
     rc = snap_fs_own_like(a->sc, d->overlay, d->image);
@@ -187,6 +189,8 @@ static int remove_snapshot_apply(struct snap_act *a, const struct snap_step *s)
     AUTO_FREE char *memory = snap_printf("%s/%s", dir, SNAP_MEMORY_FILE);
     int rc;
 
+    /* By an earlier try that was interrupted, or by hand since. */
+    if (access(dir, F_OK) && errno == ENOENT) return 0;
     /* The manifest first: a snapshot is listed whole or not at all. */
     rc = snap_fs_remove(a->sc, manifest);
     if (!rc) rc = snap_fs_sync_dir(a->sc, dir);

@@ -36,10 +36,6 @@ static const struct snap_step_ops *const step_table[STEP_KINDS] = {
     [STEP_REMOVE_OVERLAY] = &snap_step_remove_overlay,
     [STEP_DELETE_TAG_LIVE] = &snap_step_delete_tag_live,
     [STEP_DELETE_TAG] = &snap_step_delete_tag,
-    [STEP_MERGE_DOWN] = &snap_step_merge_down,
-    [STEP_MERGE_UP] = &snap_step_merge_up,
-    [STEP_REMOVE_LAYER] = &snap_step_remove_layer,
-    [STEP_RENOTE] = &snap_step_renote,
     [STEP_RELINK] = &snap_step_relink,
     [STEP_REMOVE_SNAPSHOT] = &snap_step_remove_snapshot,
 };
@@ -182,10 +178,6 @@ static bool others_need(enum snap_step_kind kind)
     case STEP_BUILD:
     case STEP_DELETE_TAG:
     case STEP_DELETE_TAG_LIVE:
-    case STEP_MERGE_DOWN:
-    case STEP_MERGE_UP:
-    case STEP_REMOVE_LAYER:
-    case STEP_RENOTE:
         return true;
     default:
         return false;

@@ -91,10 +91,6 @@ int snap_act_qmp(struct snap_act *a, const char *path, struct snap_qmp **q);
 int snap_step_was_built(struct snap_act *a, const struct snap_plan *p,
                         const struct snap_step *s, bool *was);
 
-/* What identifies a disk's image, into its manifest; of a frozen base also how
- * it looks, once nobody writes it any more. In seal.c. */
-int snap_step_note_image(struct snap_act *a, struct snap_manifest_disk *d);
-
 /* The domain of a step (domid, uuid) stands suspended. In save.c. */
 int snap_step_check_stands(struct snap_act *a, const struct snap_step *s);
 
@@ -110,8 +106,6 @@ extern const struct snap_step_ops
     snap_step_recheck_idle, snap_step_destroy, snap_step_destroyed,
     snap_step_monitor_end,
     snap_step_apply_tag, snap_step_build, snap_step_delete_tag_live,
-    snap_step_delete_tag, snap_step_merge_down, snap_step_merge_up,
-    snap_step_remove_layer, snap_step_renote, snap_step_relink,
-    snap_step_remove_snapshot;
+    snap_step_delete_tag, snap_step_relink, snap_step_remove_snapshot;
 
 #endif

@@ -47,6 +47,7 @@ static void test_words_stay(void)
         { STEP_REMOVE_OVERLAY, "remove-overlay" },
         { STEP_DELETE_TAG_LIVE, "delete-tag-live" },
         { STEP_DELETE_TAG, "delete-tag" },
+        { STEP_RELINK, "relink" },
         { STEP_REMOVE_SNAPSHOT, "remove-snapshot" },
     };
     size_t i;
