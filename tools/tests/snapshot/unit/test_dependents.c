@@ -209,6 +209,42 @@ static void test_many(void)
     }
 }
 
+static bool is_on(const char *name, const struct snap_fs_id *id)
+{
+    AUTO_FREE char *path = in_tmp(name);
+    bool is;
+
+    if (snap_dependents_is_on(&sc, path, id, &is)) bail("%s", sc.message);
+    return is;
+}
+
+static void test_all(void)
+{
+    AUTO_FREE char *base = in_tmp("base.raw");
+    AUTO_FREE char *one = in_tmp("one.qcow2");
+    AUTO_FREE char *two = in_tmp("two.qcow2");
+    struct snap_strings all = { 0 };
+    struct snap_fs_id id;
+
+    overlay("one.qcow2", "base.raw", "1.1");
+    overlay("two.qcow2", base, "1.1");
+    overlay("three.qcow2", "other.raw", "1.1");
+    if (snap_fs_identify(&sc, base, &id)) bail("%s", sc.message);
+    is_int(snap_dependents_all(&sc, &id, &all), 0, "all dependents");
+    is_uint(all.len, 2, "are those on this image");
+    ok(snap_strings_have(&all, one) && snap_strings_have(&all, two), "each of "
+       "them");
+    ok(is_on("one.qcow2", &id) && is_on("two.qcow2", &id), "one is asked "
+       "about: it is");
+    ok(!is_on("three.qcow2", &id) && !is_on("base.raw", &id)
+       && !is_on("none.qcow2", &id), "or is not");
+    snap_strings_dispose(&all);
+    free(id.real);
+    forget("one.qcow2");
+    forget("two.qcow2");
+    forget("three.qcow2");
+}
+
 static void test_gone(void)
 {
     struct snap_fs_id id = { .real = snap_printf("%s/none/a", tmp) };
@@ -232,6 +268,7 @@ int main(void)
     test_hostile();
     test_replaced();
     test_many();
+    test_all();
     test_gone();
     forget("base.raw");
     forget("other.raw");
