@@ -8,38 +8,35 @@
 
 #define CURRENT_MAX_BYTES 65536     /* docs/snapshot-format.md */
 
-/* In the same directory as the snapshot? */
+/* In the same directory as the snapshot? Both are real paths. */
 static bool is_beside(const struct snap_delete *d, const char *path)
 {
     AUTO_FREE char *mine = snap_strdup(d->p->set->directory);
     AUTO_FREE char *other = snap_strdup(path);
-    AUTO_FREE char *in = realpath(dirname(mine), NULL);
-    AUTO_FREE char *also_in = realpath(dirname(other), NULL);
 
-    return in && also_in && !strcmp(in, also_in);
+    return !strcmp(dirname(mine), dirname(other));
 }
 
 /* The hint names it: then it is to name its parent. */
 static int plan_current(struct snap_delete *d, const char *name,
                         const char *parent)
 {
+    const char *path = d->p->current_path;
+    AUTO_FREE char *real = parent && path ? realpath(path, NULL) : NULL;
     struct snap_ctx quiet = SNAP_CTX_INIT;
     AUTO_FREE char *text = NULL;
     struct snap_step *s;
     size_t len;
     int rc;
 
-    if (!parent || !d->p->current_path
-        || !is_beside(d, d->p->current_path))
-        return 0;
-    rc = snap_fs_read(&quiet, d->p->current_path, true, CURRENT_MAX_BYTES,
-                      &text, &len);
+    if (!real || !is_beside(d, real)) return 0;
+    rc = snap_fs_read(&quiet, path, true, CURRENT_MAX_BYTES, &text, &len);
     snap_ctx_dispose(&quiet);
     if (rc) return 0;           /* a hint */
     text[strcspn(text, "\n")] = '\0';
     if (strcmp(text, name)) return 0;
     s = snap_plan_add(&d->plan, STEP_CURRENT);
-    snap_step_arg(s, "path", d->p->current_path);
+    snap_step_arg(s, "path", path);
     snap_step_arg(s, "name", parent);
     return 0;
 }

@@ -588,6 +588,17 @@ static void look_at_image(const char *path)
             snap_json_at(tags, i), "name"));
 }
 
+/* A loop device has another number each time, and while another scene has
+ * some. */
+static void look_at_child(const char *spec)
+{
+    const char *loop = strstr(spec, "/dev/loop");
+
+    snap_text_add(seen, " %.*s%s", (int)(loop ? loop - spec
+                                         : (ptrdiff_t)strlen(spec)), spec,
+                  loop ? "a loop device" : "");
+}
+
 static void look_at_snapshot(const char *manifest)
 {
     struct snap_ctx quiet = SNAP_CTX_INIT;
@@ -600,7 +611,7 @@ static void look_at_snapshot(const char *manifest)
         snap_text_add(seen, " %s of %s", set.manifest.consistency,
                       set.manifest.parent ? set.manifest.parent : "nobody");
         for (i = 0; i < set.manifest.ndisks; i++)
-            snap_text_add(seen, " %s", set.manifest.disks[i].child);
+            look_at_child(set.manifest.disks[i].child);
     }
     libxl_snapshot_set_dispose(&set);
     snap_ctx_dispose(&quiet);
