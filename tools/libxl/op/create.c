@@ -58,6 +58,7 @@ static int check_overlay(struct snap_ctx *sc, const struct snap_disk_choice *c)
 {
     AUTO_FREE char *copy = snap_strdup(c->overlay);
     struct stat st;
+    int failed;
 
     if (!lstat(c->overlay, &st))
         return snap_fail(sc, ERROR_INVAL, "disk '%s': the overlay's path "
@@ -67,12 +68,14 @@ static int check_overlay(struct snap_ctx *sc, const struct snap_disk_choice *c)
         return snap_fail_errno(sc, errno, "disk '%s': cannot look at the "
                                "overlay's path '%s'", c->disk->vdev,
                                c->overlay);
-    if (stat(dirname(copy), &st))
-        return snap_fail_errno(sc, errno, "disk '%s': the directory of the "
-                               "overlay '%s'", c->disk->vdev, c->overlay);
-    return S_ISDIR(st.st_mode) ? 0
-        : snap_fail(sc, ERROR_INVAL, "disk '%s': '%s', where the overlay is "
-                    "to go, is no directory", c->disk->vdev, copy);
+    failed = stat(dirname(copy), &st);
+    if (failed && errno != ENOENT && errno != ENOTDIR)
+        return snap_fail_errno(sc, errno, "disk '%s': cannot look at the "
+                               "directory of the overlay '%s'", c->disk->vdev,
+                               c->overlay);
+    return failed || !S_ISDIR(st.st_mode)
+        ? snap_fail(sc, ERROR_INVAL, "disk '%s': the directory of the overlay "
+                    "'%s' does not exist", c->disk->vdev, c->overlay) : 0;
 }
 
 /* Two spellings of one path: the same name in the same directory. */
