@@ -588,17 +588,6 @@ static void look_at_image(const char *path)
             snap_json_at(tags, i), "name"));
 }
 
-/* A loop device has another number each time, and while another scene has
- * some. */
-static void look_at_child(const char *spec)
-{
-    const char *loop = strstr(spec, "/dev/loop");
-
-    snap_text_add(seen, " %.*s%s", (int)(loop ? loop - spec
-                                         : (ptrdiff_t)strlen(spec)), spec,
-                  loop ? "a loop device" : "");
-}
-
 static void look_at_snapshot(const char *manifest)
 {
     struct snap_ctx quiet = SNAP_CTX_INIT;
@@ -611,7 +600,7 @@ static void look_at_snapshot(const char *manifest)
         snap_text_add(seen, " %s of %s", set.manifest.consistency,
                       set.manifest.parent ? set.manifest.parent : "nobody");
         for (i = 0; i < set.manifest.ndisks; i++)
-            look_at_child(set.manifest.disks[i].child);
+            snap_text_add(seen, " %s", set.manifest.disks[i].child);
     }
     libxl_snapshot_set_dispose(&set);
     snap_ctx_dispose(&quiet);
@@ -660,6 +649,18 @@ static char *sorted(char *text)
     return out.data;
 }
 
+/* A loop device has another number each time, while another scene has some. */
+static void forget_loops(char *text)
+{
+    while ((text = strstr(text, "loop"))) {
+        char *behind;
+
+        text += strlen("loop");
+        behind = text + strspn(text, "0123456789");
+        memmove(text, behind, strlen(behind) + 1);
+    }
+}
+
 char *scene_look(void)
 {
     struct snap_text t = { 0 };
@@ -676,5 +677,6 @@ char *scene_look(void)
         snap_text_add(&t, "QEMU: %s %s\n", host->disk[i].vdev,
                       host->disk[i].file);
     if (fake->exists) snap_text_add(&t, "RAM: %02x\n", host->ram);
+    forget_loops(t.data);
     return sorted(t.data);
 }
