@@ -10,12 +10,11 @@
 #include <sys/stat.h>
 
 #include "host/fs.h"
+#include "host/lineage.h"
 #include "options.h"
 #include "say.h"
 #include "snapconfig.h"
 #include "store.h"
-
-#define CURRENT_MAX_BYTES 65536     /* the library keeps more than the name */
 
 char *xl_store_dir(const char *option)
 {
@@ -86,18 +85,11 @@ bool xl_store_has(const char *domain_dir, const char *name)
 char *xl_store_current(const char *domain_dir)
 {
     AUTO_FREE char *path = snap_printf("%s/" XL_CURRENT_FILE, domain_dir);
-    AUTO_FREE char *text = NULL;
-    struct snap_ctx sc = SNAP_CTX_INIT;
-    size_t len;
-    int rc;
+    AUTO_FREE char *name = snap_lineage_name(path);
 
-    rc = snap_fs_read(&sc, path, true, CURRENT_MAX_BYTES, &text, &len);
-    snap_ctx_dispose(&sc);
-    if (rc) return NULL;
-    text[strcspn(text, "\n")] = 0;
-    if (!snap_name_valid(text) || !xl_store_has(domain_dir, text))
+    if (!name || !snap_name_valid(name) || !xl_store_has(domain_dir, name))
         return NULL;
-    return snap_strdup(text);
+    return snap_strdup(name);
 }
 
 char *xl_store_default_name(const char *domain_dir, time_t now)

@@ -48,7 +48,6 @@ static int read_report(struct snap_ctx *sc, const char *path,
     rc = snap_json_parse(sc, "what qemu-img check says", run->out,
                          run->out_len, &report);
     if (rc) return rc;
-    out->checked = true;
     out->corruptions = count(report, "corruptions")
                        + count(report, "check-errors");
     out->leaks = count(report, "leaks");

@@ -6,8 +6,7 @@
 #include "snap_internal.h"
 
 struct snap_image_health {
-    bool checked;               /* the format can be */
-    int corruptions;            /* and what could not be read */
+    int corruptions;            /* with what could not be read */
     int leaks;                  /* clusters lost, which do no harm */
 };
 

@@ -32,6 +32,20 @@ void snap_lineage_add(struct snap_lineage *l, const struct snap_fs_id *copy,
     });
 }
 
+char *snap_lineage_name(const char *current_path)
+{
+    struct snap_ctx quiet = SNAP_CTX_INIT;
+    char *text = NULL;
+    size_t len;
+    int rc = snap_fs_read(&quiet, current_path, true, CURRENT_MAX_BYTES,
+                          &text, &len);
+
+    snap_ctx_dispose(&quiet);
+    if (rc) return NULL;
+    text[strcspn(text, "\n")] = '\0';
+    return text;
+}
+
 void snap_lineage_read(struct snap_ctx *sc, const char *current_path,
                        struct snap_lineage *out)
 {

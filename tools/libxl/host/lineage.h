@@ -20,6 +20,8 @@ struct snap_lineage {
 };
 #define SNAP_LINEAGE_MAX 256
 
+/* The first line, whatever it says, malloc'd. NULL: absent or unreadable. */
+char *snap_lineage_name(const char *current_path);
 /* Absent or unreadable: empty. */
 void snap_lineage_read(struct snap_ctx *sc, const char *current_path,
                        struct snap_lineage *out);

@@ -18,8 +18,8 @@ static int make_plan(struct snap_delete *d)
         rc = m->disks[i].type == SNAP_DISK_EXTERNAL
             ? snap_delete_plan_layer(d, &m->disks[i])
             : snap_delete_plan_tag(d, &m->disks[i]);
-    if (!rc) rc = snap_delete_plan_family(d);
     if (rc) return rc;
+    snap_delete_plan_family(d);
     d->plan.commit = 0;
     s = snap_plan_add(&d->plan, STEP_REMOVE_SNAPSHOT);
     snap_step_arg(s, "path", d->p->set->directory);

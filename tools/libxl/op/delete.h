@@ -21,6 +21,6 @@ int snap_delete_plan_tag(struct snap_delete *d,
 int snap_delete_plan_layer(struct snap_delete *d,
                            const struct snap_manifest_disk *md);
 /* In delete_family.c: who descends from it descends from its parent then. */
-int snap_delete_plan_family(struct snap_delete *d);
+void snap_delete_plan_family(struct snap_delete *d);
 
 #endif

@@ -4,9 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "host/lineage.h"
 #include "op/delete.h"
-
-#define CURRENT_MAX_BYTES 65536     /* docs/snapshot-format.md */
 
 /* In the same directory as the snapshot? Both are real paths. */
 static bool is_beside(const struct snap_delete *d, const char *path)
@@ -18,30 +17,23 @@ static bool is_beside(const struct snap_delete *d, const char *path)
 }
 
 /* The hint names it: then it is to name its parent. */
-static int plan_current(struct snap_delete *d, const char *name,
-                        const char *parent)
+static void plan_current(struct snap_delete *d, const char *name,
+                         const char *parent)
 {
     const char *path = d->p->current_path;
     AUTO_FREE char *real = parent && path ? realpath(path, NULL) : NULL;
-    struct snap_ctx quiet = SNAP_CTX_INIT;
-    AUTO_FREE char *text = NULL;
+    AUTO_FREE char *current = NULL;
     struct snap_step *s;
-    size_t len;
-    int rc;
 
-    if (!real || !is_beside(d, real)) return 0;
-    rc = snap_fs_read(&quiet, path, true, CURRENT_MAX_BYTES, &text, &len);
-    snap_ctx_dispose(&quiet);
-    if (rc) return 0;           /* a hint */
-    text[strcspn(text, "\n")] = '\0';
-    if (strcmp(text, name)) return 0;
+    if (!real || !is_beside(d, real)) return;
+    current = snap_lineage_name(path);
+    if (!current || strcmp(current, name)) return;
     s = snap_plan_add(&d->plan, STEP_CURRENT);
     snap_step_arg(s, "path", path);
     snap_step_arg(s, "name", parent);
-    return 0;
 }
 
-int snap_delete_plan_family(struct snap_delete *d)
+void snap_delete_plan_family(struct snap_delete *d)
 {
     const struct snap_manifest *m = &d->p->set->manifest;
     size_t i;
@@ -59,5 +51,5 @@ int snap_delete_plan_family(struct snap_delete *d)
         snap_step_arg(s, "instead-of", m->name);
         snap_step_arg(s, "parent", m->parent ? m->parent : "");
     }
-    return plan_current(d, m->name, m->parent);
+    plan_current(d, m->name, m->parent);
 }

@@ -10,19 +10,34 @@
 #include "host/dependents.h"
 #include "op/delete.h"
 
+/* Once, whatever names it has. */
 static int add_child(struct snap_delete *d, const char *path,
-                     const struct snap_fs_id *id, struct snap_strings *out)
+                     struct snap_strings *out)
 {
-    AUTO_FREE char *real = NULL;
-    bool is = false;
-    int rc = path ? snap_dependents_is_on(d->sc, path, id, &is) : 0;
+    AUTO_FREE char *real = realpath(path, NULL);
 
-    if (rc || !is) return rc;
-    real = realpath(path, NULL);
     if (!real)
         return snap_fail_errno(d->sc, errno, "cannot look at '%s'", path);
     if (!snap_strings_have(out, real)) snap_strings_add(out, real);
     return 0;
+}
+
+/* The overlays of a manifest that stand on the image. */
+static int add_overlays(struct snap_delete *d, const struct snap_manifest *m,
+                        const struct snap_fs_id *id, struct snap_strings *out)
+{
+    bool is;
+    size_t i;
+    int rc = 0;
+
+    for (i = 0; !rc && i < m->ndisks; i++) {
+        const char *overlay = m->disks[i].overlay;
+
+        if (!overlay) continue;
+        rc = snap_dependents_is_on(d->sc, overlay, id, &is);
+        if (!rc && is) rc = add_child(d, overlay, out);
+    }
+    return rc;
 }
 
 /* The images on this one that are beside it, or that manifests name. There may
@@ -30,21 +45,15 @@ static int add_child(struct snap_delete *d, const char *path,
 static int find_children(struct snap_delete *d, const struct snap_fs_id *id,
                          struct snap_strings *out)
 {
-    const struct snap_manifest *mine = &d->p->set->manifest;
     struct snap_strings beside = { 0 };
-    size_t i, k;
+    size_t i;
     int rc = snap_dependents_all(d->sc, id, &beside);
 
     for (i = 0; !rc && i < beside.len; i++)
-        rc = add_child(d, beside.data[i], id, out);
-    for (i = 0; !rc && i < mine->ndisks; i++)
-        rc = add_child(d, mine->disks[i].overlay, id, out);
-    for (i = 0; !rc && i < d->p->nothers; i++) {
-        const struct snap_manifest *m = &d->p->others[i].manifest;
-
-        for (k = 0; !rc && k < m->ndisks; k++)
-            rc = add_child(d, m->disks[k].overlay, id, out);
-    }
+        rc = add_child(d, beside.data[i], out);
+    if (!rc) rc = add_overlays(d, &d->p->set->manifest, id, out);
+    for (i = 0; !rc && i < d->p->nothers; i++)
+        rc = add_overlays(d, &d->p->others[i].manifest, id, out);
     snap_strings_dispose(&beside);
     return rc;
 }

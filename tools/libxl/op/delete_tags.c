@@ -63,7 +63,8 @@ static const char *also_named_by(struct snap_delete *d,
 }
 
 /* The tag must be the one that was made then. */
-static int check_tag_id(struct snap_delete *d, const struct snap_manifest_disk *md,
+static int check_tag_id(struct snap_delete *d,
+                        const struct snap_manifest_disk *md,
                         const struct snap_image *im)
 {
     const struct snap_image_tag *tag = snap_image_find_tag(im, md->tag);
@@ -137,7 +138,8 @@ static int add_idle(struct snap_delete *d, const struct snap_manifest_disk *md,
     return 0;
 }
 
-int snap_delete_plan_tag(struct snap_delete *d, const struct snap_manifest_disk *md)
+int snap_delete_plan_tag(struct snap_delete *d,
+                         const struct snap_manifest_disk *md)
 {
     const struct snap_facts_disk *live;
     const char *twin;

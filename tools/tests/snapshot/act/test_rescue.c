@@ -190,8 +190,8 @@ static void test_guardian(void)
 {
     fake_begin();
     fake_set(SHUTDOWN, "");
-    ok(die_with_guardian(ABOUT_TO_ASK, false, 5), "for a guest that was not asked "
-       "yet the guardian does not wait");
+    ok(die_with_guardian(ABOUT_TO_ASK, false, 5), "for a guest that was not "
+       "asked yet the guardian does not wait");
     ok(!fake->resumed, "and does not resume it");
     fake_begin();
     fake_set(SHUTDOWN, "");
