@@ -181,8 +181,10 @@ static int run_revert(const struct scene *s, libxl_snapshot_ctx *sc)
 
 static int run_delete(const struct scene *s, libxl_snapshot_ctx *sc)
 {
-    AUTO_FREE char *directory = path_of("store/s1");
-    AUTO_FREE char *beside = path_of("store/s2");
+    AUTO_FREE char *one = path_of("store/s1");
+    AUTO_FREE char *two = path_of("store/s2");
+    const char *directory = s->deletes_last ? two : one;
+    const char *beside = s->deletes_last ? one : two;
     AUTO_FREE char *current = path_of("store/current");
     libxl_snapshot_result result = { 0 };
     libxl_snapshot_set set = { 0 }, other = { 0 };
@@ -432,6 +434,9 @@ const struct scene scenes[] = {
     { "delete-first", a_snapshot, run_delete,
       LIBXL_SNAPSHOT_DISK_EXTERNAL, LIBXL_SNAPSHOT_DISK_EXTERNAL,
       .frozen = true },
+    { "delete-last", a_snapshot, run_delete,
+      LIBXL_SNAPSHOT_DISK_EXTERNAL, LIBXL_SNAPSHOT_DISK_EXTERNAL,
+      .frozen = true, .deletes_last = true },
     { "check", NULL, run_check,
       LIBXL_SNAPSHOT_DISK_AUTO, LIBXL_SNAPSHOT_DISK_AUTO },
     { "verify", a_snapshot, run_verify,

@@ -101,6 +101,7 @@ struct scene {
     libxl_snapshot_disk_kind first, second;     /* of the disks */
     bool live, off, keep;
     bool frozen;                /* an external snapshot stands on the images */
+    bool deletes_last;          /* that one */
     bool slow;                  /* what is done is seen later */
     bool old_kernel;
     bool furnished;             /* and the user gives its xl.cfg */
