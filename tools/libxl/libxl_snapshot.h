@@ -6,23 +6,119 @@
  * explicit paths; where snapshots are stored, how they are named by default
  * and what the user typed is the caller's policy (tools/xl).
  *
- * Every function returns 0, or a negative libxl error code with a message in
- * the context (libxl_snapshot_error): what, which, why, what to do.
- * libxl_snapshot_outcome then says what that means for the user's domain.
- * The library never prints.  Strings in results belong to the result.
+ * Every function that returns an int returns 0, or a negative error code of
+ * <libxl.h> with a message in the context (libxl_snapshot_error): what, which,
+ * why, what to do.  libxl_snapshot_outcome then says what that means for the
+ * user's domain.  The library never prints, but for one line when memory runs
+ * out, which ends the process.
  *
- * One context is used by one thread at a time, for one operation; allocate a
- * new one for the next.  The process must be root in dom0.  It forks; children
- * are reaped by pid, so the caller must not reap with waitpid(-1).
+ * Set what is not needed in parameters to zero.  A result is made empty first,
+ * so it can be disposed of after a failure, too; its strings belong to it.
+ *
+ * What is declared here is there since 0.1, unless its comment says "Since"
+ * and a later version.
+ *
+ * One context is used by one thread at a time, for one operation, and to find
+ * its domain before; allocate a new one for the next.  The process must be root
+ * in dom0.  It forks; children are reaped by pid, so the caller must not reap
+ * with waitpid(-1).
  */
 #ifndef LIBXL_SNAPSHOT_H
 #define LIBXL_SNAPSHOT_H
 
-#include "snap_internal.h"
-#include "format/manifest.h"
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* ---- what the others are made of --------------------------------- */
+
+/* How much a log line matters; the caller's callback decides what it shows. */
+enum snap_log_level {
+    SNAP_LOG_DEBUG,
+    SNAP_LOG_DETAIL,
+    SNAP_LOG_NOTE,          /* people should read it even without -v */
+};
+
+/* One measure of a long wait: bytes of memory written, copied, fed. */
+struct snap_progress {
+    const char *what;       /* "memory", "copy xvda" */
+    uint64_t done_bytes;
+    uint64_t total_bytes;   /* an estimate; 0 when unknown */
+    bool finished;
+};
+
+/* A list of strings, each owned. data[len] is NULL once something was added,
+ * so it serves as an argv. */
+struct snap_strings {
+    char **data;
+    size_t len;
+};
+
+/* In a snapshot's directory. What has the first is a snapshot. */
+#define SNAP_MANIFEST_FILE "snapshot.json"
+#define SNAP_MEMORY_FILE "memory.xl"
+
+enum snap_disk_type { SNAP_DISK_INTERNAL, SNAP_DISK_EXTERNAL };
+
+/*
+ * One disk of a snapshot. parent and child are whole xl disk specs.
+ * internal: parent and child name the same image; tag and tag_id are set.
+ * external: parent is the frozen base (access=ro), child the overlay that the
+ * domain writes from then on; size_bytes and mtime_ns are the base's.
+ */
+struct snap_manifest_disk {
+    char *vdev;
+    enum snap_disk_type type;
+    char *parent;
+    char *child;
+    char *image;            /* real path: the qcow2 with the tag, or base */
+    char *format;           /* of image: raw, qcow, qcow2, qed, vhd */
+    char *overlay;          /* external: path of the overlay made */
+    char *tag;              /* internal */
+    char *tag_id;           /* internal: qcow2 snapshot id, text */
+    uint64_t virtual_size_bytes;
+    uint64_t dev, ino;      /* identify image */
+    uint64_t size_bytes;    /* st_size of the frozen base (external) */
+    int64_t mtime_ns;       /* st_mtime of the frozen base (external) */
+    char *sample_sha256;    /* of pieces of it; NULL: not made */
+};
+
+/*
+ * What a snapshot is, from its snapshot.json; docs/snapshot-format.md says
+ * what each field means. Strings are malloc'd; NULL where a field that may be
+ * absent is.
+ */
+struct snap_manifest {
+    char *name;
+    char *description;      /* may be NULL */
+    char *created;          /* "2026-01-02T03:04:05Z" */
+    char *domain_name;
+    char *domain_uuid;
+    char *domain_type;      /* "pv", "pvh", "hvm" */
+    char *domain_state;     /* "running", "paused", "off" */
+    char *parent;           /* name of the parent snapshot, NULL: unknown */
+    char *consistency;      /* full partial quiesced offline crash */
+    bool live;
+    int64_t pause_ms;
+    char *tool_version, *xen_version, *qemu_version;
+    char *memory_path;      /* relative to the directory, or absolute in a
+                             * hand-written set; NULL: no memory */
+    uint64_t memory_size_bytes;
+    uint64_t memory_head_bytes;
+    char *memory_head_sha256;
+    char *memory_sha256;    /* of the whole; NULL: not computed */
+    struct snap_strings excluded;   /* vdevs of writable disks left out */
+    struct snap_manifest_disk *disks;
+    size_t ndisks;
+    /* Optional fields we do not know, kept for printing, in an object of the
+     * manifest's own shape, but with "disks" an object by vdev. NULL: none. */
+    struct snap_json *unknown;
+};
+typedef struct snap_manifest libxl_snapshot_manifest;
+
+/* ---- the context ------------------------------------------------- */
 
 typedef struct snap_ctx libxl_snapshot_ctx;
-typedef struct snap_manifest libxl_snapshot_manifest;
 
 typedef struct {
     void *arg;
@@ -32,31 +128,34 @@ typedef struct {
     void (*progress)(void *arg, const struct snap_progress *progress);
 } libxl_snapshot_callbacks;
 
-/* `callbacks` is copied, may be NULL. Since 0.1. */
+/* `callbacks` is copied, may be NULL. The context is the caller's to free. */
 libxl_snapshot_ctx *libxl_snapshot_ctx_alloc(const libxl_snapshot_callbacks
                                              *callbacks);
+/* NULL is fine. */
 void libxl_snapshot_ctx_free(libxl_snapshot_ctx *ctx);
-/* The first error of the operation, or NULL. */
+/* The first error of the operation, or NULL. Like all texts it may quote what
+ * comes from outside: clean it before it goes to a terminal. */
 const char *libxl_snapshot_error(const libxl_snapshot_ctx *ctx);
 /* The exact command that finishes or mends what is not whole, or NULL. */
 const char *libxl_snapshot_hint(const libxl_snapshot_ctx *ctx);
 /* Async-signal-safe: ask the running operation to undo itself and end. */
 void libxl_snapshot_cancel(libxl_snapshot_ctx *ctx);
 
-/* What a finished call means for the domain; the exit statuses of xl. */
+/* The exit statuses of xl. */
 typedef enum {
     LIBXL_SNAPSHOT_DONE = 0,
     LIBXL_SNAPSHOT_REFUSED = 1,     /* nothing was touched */
     LIBXL_SNAPSHOT_UNDONE = 3,      /* failed; all is as before */
     LIBXL_SNAPSHOT_NOT_WHOLE = 4,   /* the hint says how to finish */
 } libxl_snapshot_outcome_t;
+/* What a finished operation means for the domain. */
 libxl_snapshot_outcome_t
 libxl_snapshot_outcome(const libxl_snapshot_ctx *ctx);
 
 /*
  * Find a running domain by name, number or uuid. *domid and *name (malloc'd,
- * the caller's) when found; ERROR_DOMAIN_NOTFOUND when there is none (no
- * message then is an error for revert: the domain may be off).
+ * the caller's) when found; ERROR_DOMAIN_NOTFOUND, without a message, when
+ * there is none: to a revert that is no error, the domain may be off.
  */
 int libxl_snapshot_find_domain(libxl_snapshot_ctx *ctx, const char *domain,
                                uint32_t *domid, char **name);
@@ -80,7 +179,7 @@ typedef struct {
 
 typedef struct {
     uint32_t domid;
-    const char *name;           /* valid (snap_name_valid) */
+    const char *name;           /* [A-Za-z_][A-Za-z0-9_.-]{0,63} */
     const char *description;    /* NULL: none */
     const char *directory;      /* absolute; made by create, must not exist */
     const char *current_path;   /* the hint file to update; NULL: none */
@@ -89,7 +188,8 @@ typedef struct {
     const libxl_snapshot_disk *disks;   /* for some vdevs */
     size_t ndisks;
     /* Where an overlay on `image` (a real path) goes; malloc'd, or NULL for
-     * "no place": the disk is refused with that reason. */
+     * "no place": the disk is refused with that reason. Asked for each disk
+     * that may become external and has no target. */
     char *(*overlay_path)(void *arg, const char *vdev, const char *image);
     void *overlay_arg;
     bool live;                  /* memory is written while the guest runs */
@@ -112,6 +212,7 @@ typedef struct {
     struct snap_strings notes;  /* left-out disks and other remarks */
     libxl_snapshot_manifest manifest;
 } libxl_snapshot_result;
+/* Frees what is in it. */
 void libxl_snapshot_result_dispose(libxl_snapshot_result *result);
 
 /*
@@ -130,9 +231,11 @@ typedef struct {
                                  * a hand-written set */
     libxl_snapshot_manifest manifest;
 } libxl_snapshot_set;
+/* Frees what is in it. */
 void libxl_snapshot_set_dispose(libxl_snapshot_set *set);
 
-/* Read a snapshot: `path` is its directory or its manifest. */
+/* Read a snapshot: `path` is its directory or its manifest. ERROR_NOTFOUND:
+ * the directory is there, but no snapshot in it. */
 int libxl_snapshot_load(libxl_snapshot_ctx *ctx, const char *path,
                         libxl_snapshot_set *set);
 
@@ -149,6 +252,7 @@ typedef struct {
     size_t len;
     bool whole;                 /* all are good */
 } libxl_snapshot_findings;
+/* Frees what is in it. */
 void libxl_snapshot_findings_dispose(libxl_snapshot_findings *findings);
 
 /*
@@ -199,6 +303,11 @@ typedef struct {
     const char *retry_command;  /* the user's command, for the hint */
 } libxl_snapshot_revert_params;
 
+/*
+ * Put a domain, running or off, back at a snapshot: memory and disks. All that
+ * it needs is looked at before the present domain is destroyed. On success the
+ * domain runs (or is paused) under a new domid.
+ */
 int libxl_snapshot_revert(libxl_snapshot_ctx *ctx,
                           const libxl_snapshot_revert_params *params,
                           libxl_snapshot_result *result);
@@ -241,6 +350,7 @@ typedef struct {
     libxl_snapshot_disk_report *disks;
     size_t ndisks;
 } libxl_snapshot_report;
+/* Frees what is in it. */
 void libxl_snapshot_report_dispose(libxl_snapshot_report *report);
 
 /* Can this domain be snapshotted? Reads only. 0 with a report even when the
@@ -258,11 +368,12 @@ typedef struct {
  * answer may be old when it arrives. */
 void libxl_snapshot_operations(const char *domain_name,
                                libxl_snapshot_operation **list, size_t *n);
+/* Frees the list and what is in it. */
 void libxl_snapshot_operations_free(libxl_snapshot_operation *list, size_t n);
 
-/* By hand what the guardian does: resume a domain that an interrupted create
- * left suspended, and let its monitor go on. `domain_name` or NULL for every
- * domain with a journal. What was done is in result->notes. */
+/* Finish or undo what was interrupted: resume a domain that a create left
+ * suspended, let its monitor go on, put its images right. `domain_name` or
+ * NULL for every domain with a journal. What was done is in result->notes. */
 int libxl_snapshot_recover(libxl_snapshot_ctx *ctx, const char *domain_name,
                            bool dry_run, int lock_timeout_ms,
                            libxl_snapshot_result *result);

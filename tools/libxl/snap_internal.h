@@ -8,28 +8,12 @@
 #define SNAP_INTERNAL_H
 
 #include <stdarg.h>
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <stdlib.h>
 #include <unistd.h>
 
 #include <libxl.h>          /* the ERROR_* codes */
 
-/* How much a log line matters; the caller's callback decides what it shows. */
-enum snap_log_level {
-    SNAP_LOG_DEBUG,
-    SNAP_LOG_DETAIL,
-    SNAP_LOG_NOTE,          /* people should read it even without -v */
-};
-
-/* One measure of a long wait: bytes of memory written, copied, fed. */
-struct snap_progress {
-    const char *what;       /* "memory", "copy xvda" */
-    uint64_t done_bytes;
-    uint64_t total_bytes;   /* an estimate; 0 when unknown */
-    bool finished;
-};
+#include "libxl_snapshot.h"
 
 /*
  * The library's context.  `message` is the first error of the operation and
@@ -111,12 +95,6 @@ void snap_text_add(struct snap_text *t, const char *fmt, ...)
     SNAP_PRINTF(2, 3);
 void snap_text_add_bytes(struct snap_text *t, const void *data, size_t len);
 
-/* A list of strings, each owned. data[len] is NULL once something was added,
- * so it serves as an argv. */
-struct snap_strings {
-    char **data;
-    size_t len;
-};
 void snap_strings_add(struct snap_strings *l, const char *s);
 void snap_strings_take(struct snap_strings *l, char *s);
 bool snap_strings_have(const struct snap_strings *l, const char *s);

@@ -11,6 +11,7 @@
 
 #include <libxlutil.h>
 
+#include "format/manifest.h"
 #include "host/fs.h"
 #include "say.h"
 #include "snapconfig.h"

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "format/manifest.h"
 #include "host/fs.h"
 #include "host/lineage.h"
 #include "options.h"

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-only */
 /*
  * The manifest, snapshot.json: what a snapshot is.  Pure: a struct to text
- * and back.  docs/snapshot-format.md is the specification; a field exists
- * there before it exists here.
+ * and back.  The struct is in libxl_snapshot.h; docs/snapshot-format.md is the
+ * specification, and a field exists there before it exists in C.
  */
 #ifndef SNAP_MANIFEST_H
 #define SNAP_MANIFEST_H
@@ -10,63 +10,8 @@
 #include "format/json.h"
 #include "format/spec.h"
 
-#define SNAP_MANIFEST_FILE "snapshot.json"
-#define SNAP_MEMORY_FILE "memory.xl"
 #define SNAP_MANIFEST_VERSION 1
 #define SNAP_MANIFEST_MAX_BYTES (1u << 20)
-
-enum snap_disk_type { SNAP_DISK_INTERNAL, SNAP_DISK_EXTERNAL };
-
-/*
- * One disk of a snapshot. parent and child are whole xl disk specs.
- * internal: parent and child name the same image; tag and tag_id are set.
- * external: parent is the frozen base (access=ro), child the overlay that the
- * domain writes from then on; size_bytes and mtime_ns are the base's.
- */
-struct snap_manifest_disk {
-    char *vdev;
-    enum snap_disk_type type;
-    char *parent;
-    char *child;
-    char *image;            /* real path: the qcow2 with the tag, or base */
-    char *format;           /* of image: raw, qcow, qcow2, qed, vhd */
-    char *overlay;          /* external: path of the overlay made */
-    char *tag;              /* internal */
-    char *tag_id;           /* internal: qcow2 snapshot id, text */
-    uint64_t virtual_size_bytes;
-    uint64_t dev, ino;      /* identify image */
-    uint64_t size_bytes;    /* st_size of the frozen base (external) */
-    int64_t mtime_ns;       /* st_mtime of the frozen base (external) */
-    char *sample_sha256;    /* of pieces of it (host/hash.h); NULL: not made */
-};
-
-/* Strings are malloc'd; NULL where a field that may be absent is. */
-struct snap_manifest {
-    char *name;
-    char *description;      /* may be NULL */
-    char *created;          /* "2026-01-02T03:04:05Z" */
-    char *domain_name;
-    char *domain_uuid;
-    char *domain_type;      /* "pv", "pvh", "hvm" */
-    char *domain_state;     /* "running", "paused", "off" */
-    char *parent;           /* name of the parent snapshot, NULL: unknown */
-    char *consistency;      /* full partial quiesced offline crash */
-    bool live;
-    int64_t pause_ms;
-    char *tool_version, *xen_version, *qemu_version;
-    char *memory_path;      /* relative to the directory, or absolute in a
-                             * hand-written set; NULL: no memory */
-    uint64_t memory_size_bytes;
-    uint64_t memory_head_bytes;
-    char *memory_head_sha256;
-    char *memory_sha256;    /* of the whole; NULL: not computed */
-    struct snap_strings excluded;   /* vdevs of writable disks left out */
-    struct snap_manifest_disk *disks;
-    size_t ndisks;
-    /* Optional fields we do not know, kept for printing, in an object of the
-     * manifest's own shape, but with "disks" an object by vdev. NULL: none. */
-    struct snap_json *unknown;
-};
 
 void snap_manifest_dispose(struct snap_manifest *m);
 

@@ -14,8 +14,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "format/manifest.h"
 #include "host/fs.h"
-#include "libxl_snapshot.h"
 
 #define FAKE_UUID "5f3c8a52-6c0e-4a8e-9d8c-3f2f0e6f7b11"
 

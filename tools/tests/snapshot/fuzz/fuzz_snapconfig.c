@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "fuzz.h"
+#include "snap_internal.h"
 
 /* libxlutil's parser leaks what it had read of a text that it refuses. */
 const char *__lsan_default_suppressions(void);
