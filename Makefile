@@ -272,8 +272,9 @@ xl-snapshot: xl
 unit := xl-snapshot-recover.service
 systemddir = $(prefix)/lib/systemd/system
 
-$(unit): $(srcdir)/tools/xl/$(unit).in config.mk
-	$(Q)sed -e 's,@sbindir@,$(sbindir),' -e 's,@docdir@,$(docdir),' \
+# Written each time: paths can be given anew on the command line.
+$(unit): $(srcdir)/tools/xl/$(unit).in FORCE
+	$(Q)sed -e 's|@sbindir@|$(sbindir)|' -e 's|@docdir@|$(docdir)|' \
 	    $< > $@
 
 # ---- install
