@@ -4,7 +4,7 @@
 # configure writes, outside it; make always runs in the build directory.
 # New sources and tests are found by their place; nothing is listed here:
 #
-#   tools/libxl/**.c                     libxlsnapshot.a
+#   tools/libxl/**.c                     libxlsnapshot.a and .so
 #   tools/xl/*.c                         xl (main() is in xl.c alone)
 #   tools/tests/snapshot/DIR/test_*.c    one test program each; what else
 #                                        lies in DIR is linked into each
@@ -25,6 +25,8 @@ endif
 MAKEFLAGS += -r
 
 tests  := $(srcdir)/tools/tests/snapshot
+unit   := xl-snapshot-recover.service
+pc     := xlsnapshot.pc
 DEPS   := yes
 NPROC  := $(shell nproc 2>/dev/null || echo 2)
 # Use all processors, unless the caller has said how many.
@@ -50,7 +52,7 @@ help:
 	@echo 'make check-power    on a real Xen: cut the power of the host'
 	@echo 'make check-lab      the lab alone: a real Xen host inside QEMU'
 	@echo 'make bench          measure against the stock tools, in the lab'
-	@echo 'make lib            build libxlsnapshot.a alone'
+	@echo 'make lib            build the library alone, shared and as an archive'
 	@echo 'make test-programs  build the test programs, do not run them'
 	@echo 'make clean          remove what make built, but not the lab'
 	@echo 'make distclean      remove all that was made or downloaded'
@@ -135,8 +137,9 @@ cc-obj-san = $(CC)
 cc-obj-fault = $(CC)
 cc-obj-fuzz = $(CLANG)
 FUZZ_CFLAGS := -fsanitize=address,undefined -fno-sanitize-recover=all
+# The objects in the archive are those of the shared library.
 flags-obj = $(BASE_CPPFLAGS) $(FORTIFY) $(CPPFLAGS) \
-            $(BASE_CFLAGS) $(HARDEN_CFLAGS) $(CFLAGS)
+            $(BASE_CFLAGS) $(HARDEN_CFLAGS) $(CFLAGS) -fPIC
 flags-obj-san = $(BASE_CPPFLAGS) $(CPPFLAGS) \
             $(BASE_CFLAGS) -g -O1 -fno-omit-frame-pointer $(SAN_CFLAGS)
 # The library of the fault sweep is compiled with its points in front: see
@@ -171,6 +174,7 @@ test_aux_src := $(filter-out $(test_src),$(test_all_src))
 test_sh := $(filter-out $T/lab/%,$(call rel,$T/*/*.t.sh))
 docs     := $(call rel,README.md docs/*.md)
 docs_misc := $(call rel,docs/misc/*)
+docs_examples := $(call rel,docs/examples/*)
 
 # ---- one variant: its objects, library, program and test programs
 
@@ -261,26 +265,46 @@ FORCE:
 
 # ---- build
 
-all: lib xl xl-snapshot xl-snapshot-recover.service
-lib: libxlsnapshot.a
+systemddir = $(prefix)/lib/systemd/system
+pkgconfigdir = $(libdir)/pkgconfig
+
+all: lib xl xl-snapshot $(unit) $(pc)
 
 xl-snapshot: xl
 	$(Q)ln -sf xl $@
 
-# ---- the unit that recovers at boot
-
-unit := xl-snapshot-recover.service
-systemddir = $(prefix)/lib/systemd/system
-
 # Written each time: paths can be given anew on the command line.
-$(unit): $(srcdir)/tools/xl/$(unit).in FORCE
-	$(Q)sed -e 's|@sbindir@|$(sbindir)|' -e 's|@docdir@|$(docdir)|' \
-	    $< > $@
+$(unit): $(srcdir)/tools/xl/$(unit).in
+$(pc): $(srcdir)/tools/libxl/$(pc).in
+$(unit) $(pc): FORCE
+	$(Q)sed -e 's|@prefix@|$(prefix)|' -e 's|@sbindir@|$(sbindir)|' \
+	    -e 's|@libdir@|$(libdir)|' -e 's|@includedir@|$(includedir)|' \
+	    -e 's|@docdir@|$(docdir)|' -e 's|@version@|$(PACKAGE_VERSION)|' \
+	    -e 's|@libs@|$(strip $(XEN_LIBS) $(LIBS))|' $(filter %.in,$^) > $@
+
+# ---- the library for other programs
+
+# xl is linked with the archive: it also uses what is inside the library (JSON,
+# strings, files), and the shared one exports nothing but its interface.
+# docs/HACKING.md says when the numbers change.
+lib_soname := libxlsnapshot.so.0
+lib_so     := $(lib_soname).1
+lib_map    := $(srcdir)/tools/libxl/libxlsnapshot.map
+lib_header := $(srcdir)/tools/libxl/libxl_snapshot.h
+
+lib: libxlsnapshot.a $(lib_so)
+
+$(lib_so): $(lib_src:%.c=obj/%.o) obj/lib.list $(lib_map)
+	$(say) LD $@
+	$(Q)$(CC) $(filter-out -pie,$(link-obj)) -shared -Wl,-z,defs \
+	    -Wl,-soname,$(lib_soname) -Wl,--version-script,$(lib_map) \
+	    -o $@ $(filter %.o,$^) $(XEN_LIBS) $(LIBS)
 
 # ---- install
 
 install: all
-	$(INSTALL) -d '$(DESTDIR)$(sbindir)' '$(DESTDIR)$(docdir)/misc'
+	$(INSTALL) -d '$(DESTDIR)$(sbindir)' '$(DESTDIR)$(docdir)/misc' \
+	    '$(DESTDIR)$(docdir)/examples'
 	$(INSTALL) -m 755 xl '$(DESTDIR)$(sbindir)/xl'
 	ln -sf xl '$(DESTDIR)$(sbindir)/xl-snapshot'
 	$(INSTALL) -d '$(DESTDIR)$(systemddir)'
@@ -289,13 +313,29 @@ install: all
 	    '$(DESTDIR)$(docdir)')
 	$(if $(docs_misc),$(INSTALL) -m 644 $(docs_misc:%='$(srcdir)/%') \
 	    '$(DESTDIR)$(docdir)/misc')
+	$(if $(docs_examples),$(INSTALL) -m 644 \
+	    $(docs_examples:%='$(srcdir)/%') '$(DESTDIR)$(docdir)/examples')
+	$(INSTALL) -d '$(DESTDIR)$(includedir)' '$(DESTDIR)$(pkgconfigdir)'
+	$(INSTALL) -m 644 '$(lib_header)' '$(DESTDIR)$(includedir)'
+	$(INSTALL) -m 644 libxlsnapshot.a '$(DESTDIR)$(libdir)'
+	$(INSTALL) -m 755 $(lib_so) '$(DESTDIR)$(libdir)'
+	ln -sf $(lib_so) '$(DESTDIR)$(libdir)/$(lib_soname)'
+	ln -sf $(lib_soname) '$(DESTDIR)$(libdir)/libxlsnapshot.so'
+	$(INSTALL) -m 644 $(pc) '$(DESTDIR)$(pkgconfigdir)'
 
 uninstall:
 	rm -f '$(DESTDIR)$(sbindir)/xl' '$(DESTDIR)$(sbindir)/xl-snapshot'
+	rm -f '$(DESTDIR)$(includedir)/$(notdir $(lib_header))'
+	rm -f $(foreach f,libxlsnapshot.a libxlsnapshot.so $(lib_soname) \
+	    $(lib_so),'$(DESTDIR)$(libdir)/$f')
+	rm -f '$(DESTDIR)$(pkgconfigdir)/$(pc)'
 	rm -f '$(DESTDIR)$(systemddir)/$(unit)'
 	rm -f $(foreach f,$(notdir $(docs)),'$(DESTDIR)$(docdir)/$f')
 	rm -f $(foreach f,$(notdir $(docs_misc)),'$(DESTDIR)$(docdir)/misc/$f')
-	-rmdir '$(DESTDIR)$(docdir)/misc' '$(DESTDIR)$(docdir)' 2>/dev/null
+	rm -f $(foreach f,$(notdir $(docs_examples)), \
+	    '$(DESTDIR)$(docdir)/examples/$f')
+	-rmdir '$(DESTDIR)$(docdir)/misc' '$(DESTDIR)$(docdir)/examples' \
+	    '$(DESTDIR)$(docdir)' 2>/dev/null
 
 # ---- tests
 
@@ -368,7 +408,7 @@ endif
 
 clean:
 	rm -rf obj obj-san obj-fault obj-fuzz
-	rm -f libxlsnapshot.a xl xl-snapshot $(unit)
+	rm -f libxlsnapshot.a libxlsnapshot.so.* xl xl-snapshot $(unit) $(pc)
 
 # What autogen.sh made goes only with the tree it was made in.
 distclean: clean
