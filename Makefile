@@ -172,9 +172,10 @@ test_all_src := $(filter-out $T/lab/% $T/fuzz/% $T/fault/%, \
 test_src := $(foreach f,$(test_all_src),$(if $(filter test_%,$(notdir $f)),$f))
 test_aux_src := $(filter-out $(test_src),$(test_all_src))
 test_sh := $(filter-out $T/lab/%,$(call rel,$T/*/*.t.sh))
-docs     := $(call rel,README.md docs/*.md)
-docs_misc := $(call rel,docs/misc/*)
+docs     := $(call rel,README.md docs/*.md docs/*.json)
 docs_examples := $(call rel,docs/examples/*)
+man      := $(if $(POD2MAN),$(patsubst %.pod,%,$(notdir \
+                $(call rel,docs/man/*.pod))))
 
 # ---- one variant: its objects, library, program and test programs
 
@@ -268,7 +269,7 @@ FORCE:
 systemddir = $(prefix)/lib/systemd/system
 pkgconfigdir = $(libdir)/pkgconfig
 
-all: lib xl xl-snapshot $(unit) $(pc)
+all: lib xl xl-snapshot $(unit) $(pc) $(man:%=man/%)
 
 xl-snapshot: xl
 	$(Q)ln -sf xl $@
@@ -299,20 +300,29 @@ $(lib_so): $(lib_src:%.c=obj/%.o) obj/lib.list $(lib_map)
 	$(Q)$(CC) $(filter-out -pie,$(link-obj)) -shared -Wl,-z,defs \
 	    -Wl,-soname,$(lib_soname) -Wl,--version-script,$(lib_map) \
 	    -o $@ $(filter %.o,$^) $(XEN_LIBS) $(LIBS)
+# ---- the manual pages: NAME.SECTION.pod makes man/NAME.SECTION
+
+man_section = $(subst .,,$(suffix $(1)))
+
+$(man:%=man/%): man/%: $(srcdir)/docs/man/%.pod config.mk
+	$(say) MAN $@
+	@mkdir -p $(@D)
+	$(Q)$(POD2MAN) --errors=die --section=$(call man_section,$*) \
+	    --name='$(basename $*)' --center='Snapshots of Xen domains' \
+	    --release='$(PACKAGE_TARNAME) $(PACKAGE_VERSION)' $< $@
 
 # ---- install
 
+man_file = $(mandir)/man$(call man_section,$(1))/$(1)
+
 install: all
-	$(INSTALL) -d '$(DESTDIR)$(sbindir)' '$(DESTDIR)$(docdir)/misc' \
-	    '$(DESTDIR)$(docdir)/examples'
+	$(INSTALL) -d '$(DESTDIR)$(sbindir)' '$(DESTDIR)$(docdir)/examples'
 	$(INSTALL) -m 755 xl '$(DESTDIR)$(sbindir)/xl'
 	ln -sf xl '$(DESTDIR)$(sbindir)/xl-snapshot'
 	$(INSTALL) -d '$(DESTDIR)$(systemddir)'
 	$(INSTALL) -m 644 $(unit) '$(DESTDIR)$(systemddir)/$(unit)'
 	$(if $(docs),$(INSTALL) -m 644 $(docs:%='$(srcdir)/%') \
 	    '$(DESTDIR)$(docdir)')
-	$(if $(docs_misc),$(INSTALL) -m 644 $(docs_misc:%='$(srcdir)/%') \
-	    '$(DESTDIR)$(docdir)/misc')
 	$(if $(docs_examples),$(INSTALL) -m 644 \
 	    $(docs_examples:%='$(srcdir)/%') '$(DESTDIR)$(docdir)/examples')
 	$(INSTALL) -d '$(DESTDIR)$(includedir)' '$(DESTDIR)$(pkgconfigdir)'
@@ -322,6 +332,8 @@ install: all
 	ln -sf $(lib_so) '$(DESTDIR)$(libdir)/$(lib_soname)'
 	ln -sf $(lib_soname) '$(DESTDIR)$(libdir)/libxlsnapshot.so'
 	$(INSTALL) -m 644 $(pc) '$(DESTDIR)$(pkgconfigdir)'
+	$(foreach m,$(man),$(INSTALL) -D -m 644 man/$m \
+	    '$(DESTDIR)$(call man_file,$m)' &&) :
 
 uninstall:
 	rm -f '$(DESTDIR)$(sbindir)/xl' '$(DESTDIR)$(sbindir)/xl-snapshot'
@@ -331,11 +343,10 @@ uninstall:
 	rm -f '$(DESTDIR)$(pkgconfigdir)/$(pc)'
 	rm -f '$(DESTDIR)$(systemddir)/$(unit)'
 	rm -f $(foreach f,$(notdir $(docs)),'$(DESTDIR)$(docdir)/$f')
-	rm -f $(foreach f,$(notdir $(docs_misc)),'$(DESTDIR)$(docdir)/misc/$f')
 	rm -f $(foreach f,$(notdir $(docs_examples)), \
 	    '$(DESTDIR)$(docdir)/examples/$f')
-	-rmdir '$(DESTDIR)$(docdir)/misc' '$(DESTDIR)$(docdir)/examples' \
-	    '$(DESTDIR)$(docdir)' 2>/dev/null
+	rm -f $(foreach m,$(man),'$(DESTDIR)$(call man_file,$m)')
+	-rmdir '$(DESTDIR)$(docdir)/examples' '$(DESTDIR)$(docdir)' 2>/dev/null
 
 # ---- tests
 
@@ -407,7 +418,7 @@ endif
 # In either state.
 
 clean:
-	rm -rf obj obj-san obj-fault obj-fuzz
+	rm -rf obj obj-san obj-fault obj-fuzz man
 	rm -f libxlsnapshot.a libxlsnapshot.so.* xl xl-snapshot $(unit) $(pc)
 
 # What autogen.sh made goes only with the tree it was made in.

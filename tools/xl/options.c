@@ -519,8 +519,7 @@ void xl_help_command(FILE *f, const struct xl_command *command)
             help_option(f, &options[i]);
     fprintf(f, "\nExit status: 0 done; 1 refused, nothing was touched; "
             "2 usage;\n3 failed, all is as before; 4 not whole, the message "
-            "has the command\nthat finishes it. See also xl-snapshot"
-            ".markdown in the documentation.\n");
+            "has the command\nthat finishes it. See also xl-snapshot(1).\n");
 }
 
 void xl_help_list(FILE *f)

@@ -216,4 +216,4 @@ change
 revert
 look
 without
-say "" "All went as it should. The manual: docs/misc/xl-snapshot.markdown"
+say "" "All went as it should. The manual: docs/man/xl-snapshot.1.pod"
