@@ -300,6 +300,7 @@ $(lib_so): $(lib_src:%.c=obj/%.o) obj/lib.list $(lib_map)
 	$(Q)$(CC) $(filter-out -pie,$(link-obj)) -shared -Wl,-z,defs \
 	    -Wl,-soname,$(lib_soname) -Wl,--version-script,$(lib_map) \
 	    -o $@ $(filter %.o,$^) $(XEN_LIBS) $(LIBS)
+
 # ---- the manual pages: NAME.SECTION.pod makes man/NAME.SECTION
 
 man_section = $(subst .,,$(suffix $(1)))

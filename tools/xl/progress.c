@@ -5,7 +5,9 @@
 #include <errno.h>
 #include <poll.h>
 #include <string.h>
+#include <sys/ioctl.h>
 
+#include "bar.h"
 #include "progress.h"
 #include "say.h"
 
@@ -107,8 +109,36 @@ static uint64_t rate(const struct xl_progress *p,
     return (now->done_bytes - p->begun_bytes) / (uint64_t)elapsed_ms * 1000;
 }
 
-static void show(struct xl_progress *p, const struct snap_progress *now,
-                 int64_t elapsed_ms)
+static size_t terminal_columns(void)
+{
+    struct winsize w;
+
+    if (ioctl(STDERR_FILENO, TIOCGWINSZ, &w) || !w.ws_col) return 80;
+    return w.ws_col;
+}
+
+static void show_bar(struct xl_progress *p, const struct snap_progress *now,
+                     int64_t elapsed_ms)
+{
+    struct xl_bar bar = {
+        .what = p->what,
+        .done_bytes = now->done_bytes,
+        .total_bytes = now->total_bytes,
+        .bytes_per_second = rate(p, now, elapsed_ms),
+        .elapsed_ms = elapsed_ms,
+        .finished = now->finished,
+    };
+    /* The last column stays free: a cursor behind it may wrap. */
+    AUTO_FREE char *text = xl_bar_text(&bar, terminal_columns() - 1);
+    AUTO_FREE char *line = snap_printf("\r%s\033[K%s", text,
+                                       now->finished ? "\n" : "");
+
+    put(p, line);
+    p->on_line = !now->finished;
+}
+
+static void show_line(struct xl_progress *p, const struct snap_progress *now,
+                      int64_t elapsed_ms)
 {
     AUTO_FREE char *done = xl_bytes_text(now->done_bytes);
     AUTO_FREE char *total = xl_bytes_text(now->total_bytes);
@@ -116,7 +146,7 @@ static void show(struct xl_progress *p, const struct snap_progress *now,
     AUTO_FREE char *speed = xl_bytes_text(bps);
     struct snap_text t = { 0 };
 
-    snap_text_add(&t, "%s%s: %s", p->tty ? "\r" : "", p->what, done);
+    snap_text_add(&t, "%s: %s", p->what, done);
     if (now->total_bytes)
         snap_text_add(&t, " of %s", total);
     if (bps)
@@ -126,10 +156,8 @@ static void show(struct xl_progress *p, const struct snap_progress *now,
     else if (bps && now->total_bytes > now->done_bytes)
         snap_text_add(&t, ", %llu s left", (unsigned long long)
                       ((now->total_bytes - now->done_bytes) / bps + 1));
-    snap_text_add(&t, "%s%s", p->tty ? "\033[K" : "",
-                  now->finished || !p->tty ? "\n" : "");
+    snap_text_add(&t, "\n");
     put(p, t.data);
-    p->on_line = p->tty && !now->finished;
     free(t.data);
 }
 
@@ -176,7 +204,10 @@ static void on_progress(void *arg, const struct snap_progress *now)
         write_json(p, now, elapsed);
     if (p->show && (now->finished || t - p->shown_ms >=
                     (p->tty ? TTY_INTERVAL_MS : LINE_INTERVAL_MS))) {
-        show(p, now, elapsed);
+        if (p->tty)
+            show_bar(p, now, elapsed);
+        else
+            show_line(p, now, elapsed);
         p->shown_ms = t;
     }
     if (now->finished)
