@@ -6,6 +6,7 @@
 #
 #   tools/libxl/**.c                     libxlsnapshot.a and .so
 #   tools/xl/*.c                         xl (main() is in xl.c alone)
+#   tools/completion/                    xl-snapshot.bash
 #   tools/tests/snapshot/DIR/test_*.c    one test program each; what else
 #                                        lies in DIR is linked into each
 #   tools/tests/snapshot/DIR/*.t.sh      tests in shell
@@ -269,7 +270,7 @@ FORCE:
 systemddir = $(prefix)/lib/systemd/system
 pkgconfigdir = $(libdir)/pkgconfig
 
-all: lib xl xl-snapshot $(unit) $(pc) $(man:%=man/%)
+all: lib xl xl-snapshot xl-snapshot.bash $(unit) $(pc) $(man:%=man/%)
 
 xl-snapshot: xl
 	$(Q)ln -sf xl $@
@@ -312,8 +313,27 @@ $(man:%=man/%): man/%: $(srcdir)/docs/man/%.pod config.mk
 	    --name='$(basename $*)' --center='Snapshots of Xen domains' \
 	    --release='$(PACKAGE_TARNAME) $(PACKAGE_VERSION)' $< $@
 
+# ---- completion in bash: the tables of options, then what uses them
+
+completion_src := tools/completion/tables.c
+-include $(completion_src:%.c=obj/%.d)
+obj/tools/completion/%.o: include = -I$(srcdir)/tools/xl
+obj/tools/completion/tables: $(completion_src:%.c=obj/%.o) libxlsnapshot.a \
+    $(patsubst %.c,obj/%.o,$(filter-out tools/xl/xl.c,$(xl_src)))
+	$(say) LD $@
+	$(Q)$(CC) $(link-obj) -o $@ $(filter %.o,$^) libxlsnapshot.a \
+	    $(XEN_LIBS) $(LIBS)
+
+xl-snapshot.bash: obj/tools/completion/tables \
+    $(srcdir)/tools/completion/xl-snapshot.bash
+	$(say) GEN $@
+	$(Q){ $< && cat $(filter %.bash,$^); } > $@
+
 # ---- install
 
+# bash-completion looks for a file with the name of the command. Where the
+# distribution's completion of xl is, it stays.
+completionsdir = $(datadir)/bash-completion/completions
 man_file = $(mandir)/man$(call man_section,$(1))/$(1)
 
 install: all
@@ -333,6 +353,10 @@ install: all
 	ln -sf $(lib_so) '$(DESTDIR)$(libdir)/$(lib_soname)'
 	ln -sf $(lib_soname) '$(DESTDIR)$(libdir)/libxlsnapshot.so'
 	$(INSTALL) -m 644 $(pc) '$(DESTDIR)$(pkgconfigdir)'
+	$(INSTALL) -d '$(DESTDIR)$(completionsdir)'
+	$(INSTALL) -m 644 xl-snapshot.bash '$(DESTDIR)$(completionsdir)/xl-snapshot'
+	test -e '$(DESTDIR)$(completionsdir)/xl' || \
+	    ln -s xl-snapshot '$(DESTDIR)$(completionsdir)/xl'
 	$(foreach m,$(man),$(INSTALL) -D -m 644 man/$m \
 	    '$(DESTDIR)$(call man_file,$m)' &&) :
 
@@ -346,6 +370,9 @@ uninstall:
 	rm -f $(foreach f,$(notdir $(docs)),'$(DESTDIR)$(docdir)/$f')
 	rm -f $(foreach f,$(notdir $(docs_examples)), \
 	    '$(DESTDIR)$(docdir)/examples/$f')
+	rm -f '$(DESTDIR)$(completionsdir)/xl-snapshot'
+	test "$$(readlink '$(DESTDIR)$(completionsdir)/xl')" != xl-snapshot || \
+	    rm -f '$(DESTDIR)$(completionsdir)/xl'
 	rm -f $(foreach m,$(man),'$(DESTDIR)$(call man_file,$m)')
 	-rmdir '$(DESTDIR)$(docdir)/examples' '$(DESTDIR)$(docdir)' 2>/dev/null
 
@@ -420,7 +447,8 @@ endif
 
 clean:
 	rm -rf obj obj-san obj-fault obj-fuzz man
-	rm -f libxlsnapshot.a libxlsnapshot.so.* xl xl-snapshot $(unit) $(pc)
+	rm -f libxlsnapshot.a libxlsnapshot.so.* xl xl-snapshot xl-snapshot.bash
+	rm -f $(unit) $(pc)
 
 # What autogen.sh made goes only with the tree it was made in.
 distclean: clean
