@@ -40,6 +40,11 @@ int xl_config_parse(struct snap_ctx *sc, const char *path, const char *text,
 /* Read a file and parse it. */
 int xl_config_read(struct snap_ctx *sc, const char *path,
                    struct xl_config *out);
+/* Words of the file; `where` and `path` are for messages. 0 or ERROR_INVAL. */
+int xl_config_parse_type(struct snap_ctx *sc, const char *where,
+                         const char *text, enum xl_config_type *out);
+int xl_config_parse_disk(struct snap_ctx *sc, const char *path,
+                         const char *item, struct xl_config_disk *d);
 /* A path in the file: absolute, or relative to the file's directory. */
 char *xl_config_resolve(const struct xl_config *c, const char *path);
 

@@ -6,7 +6,7 @@
 . "$(dirname "$0")/../cli/lib.sh"
 manual=$SRC/docs/man/xl-snapshot.1.pod
 cfg=$SRC/docs/man/xl-snapshot.cfg.5.pod
-snapconfig=$SRC/tools/xl/snapconfig.c
+parser=$SRC/tools/xl
 commands=$("$BUILD/xl-snapshot" --help | grep -oE '^ snapshot-[a-z]+')
 
 for page in "$manual" "$cfg"; do
@@ -77,10 +77,11 @@ done
 # The words that the parser of SNAPSHOT-CONFIG compares with, and the items of
 # the page, sorted.
 keys() {
-    sed -n '/known\[\] = {/,/};/p' "$snapconfig" | grep -oE '"[a-z]+"'
+    sed -n '/known\[\] = {/,/};/p' "$parser/snapconfig.c" |
+        grep -oE '"[a-z]+"'
 }
 words() {
-    sed -n '/^static int disk_word/,/^}/p' "$snapconfig" |
+    sed -n '/^static int disk_word/,/^}/p' "$parser/snapconfig_disk.c" |
         grep -oE 'key, "[a-z]+"' | grep -oE '"[a-z]+"'
 }
 in_page() {
