@@ -397,7 +397,7 @@ static int check_progress_fd(struct xl_request *rq)
     return 0;
 }
 
-static bool vdev_plausible(const char *vdev)
+bool xl_vdev_plausible(const char *vdev)
 {
     size_t n = strlen(vdev);
 
@@ -417,7 +417,7 @@ static int check_values(struct xl_request *rq)
                      "'%s'", LOCK_TIMEOUT_MAX_S, timeout);
     rq->lock_timeout_ms = (int)seconds * 1000;
     for (i = 0; i < rq->exclude.len; i++)
-        if (!vdev_plausible(rq->exclude.data[i]))
+        if (!xl_vdev_plausible(rq->exclude.data[i]))
             return usage(rq, "--exclude wants the name of a virtual device "
                          "like xvda, not '%s'", rq->exclude.data[i]);
     if (text && strlen(text) > DESCRIPTION_MAX_BYTES)

@@ -121,6 +121,9 @@ static inline bool xl_given(const struct xl_request *rq, enum xl_opt id)
     return rq->count[id] > 0;
 }
 
+/* Could that be the name of a virtual device, like xvda? */
+bool xl_vdev_plausible(const char *vdev);
+
 void xl_help_command(FILE *f, const struct xl_command *command);
 void xl_help_list(FILE *f);         /* one line a command */
 

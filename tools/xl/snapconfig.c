@@ -335,7 +335,7 @@ static int set_disk(struct snap_ctx *sc, const struct xl_config *c,
         : c->type ? c->type : XL_TYPE_INTERNAL;
     const char *tag = from->tag ? from->tag : c->name;
 
-    if (from->positional || from->target)
+    if (from->path_first || from->target)
         return snap_fail(sc, ERROR_INVAL, "%s: disk '%s': target= is for "
                          "snapshot-create; to revert, name the frozen image "
                          "with parent=", c->path, from->vdev);

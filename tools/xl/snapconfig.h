@@ -20,7 +20,7 @@ struct xl_config_disk {
     char *target;               /* of the new overlay; may be relative */
     char *parent;               /* the frozen image; may be relative */
     char *tag;
-    bool positional;            /* it was "path,format,vdev": target */
+    bool path_first;            /* it was "path,format,vdev": target */
 };
 
 struct xl_config {

@@ -5,6 +5,7 @@
  */
 #include <string.h>
 
+#include "options.h"
 #include "snapconfig.h"
 
 int xl_config_parse_type(struct snap_ctx *sc, const char *where,
@@ -52,20 +53,74 @@ static int disk_word(struct snap_ctx *sc, const char *where, const char *key,
     return 0;
 }
 
-/* "vdev=xvda,type=external,target=/a path, with commas" */
+/* Words without a key have these, in this order. */
+static const char *const places[] = { "vdev", "type", "format", "target" };
+enum { AT_VDEV, AT_TYPE, AT_FORMAT, AT_TARGET, NPLACES };
+
+/* As in xl's disk specifications: a '=' further on is a path's. */
+static bool has_key(const char *s)
+{
+    size_t n = strspn(s, "abcdefghijklmnopqrstuvwxyz");
+
+    return n && s[n] == '=';
+}
+
+static bool fits(size_t place, const char *word)
+{
+    switch (place) {
+    case AT_VDEV:
+        return xl_vdev_plausible(word);
+    case AT_TYPE:
+        return !strcmp(word, "internal") || !strcmp(word, "external");
+    case AT_FORMAT:
+        return !strchr(word, '/');
+    default:
+        return *word;
+    }
+}
+
+static int placed_word(struct snap_ctx *sc, const char *where, size_t place,
+                       const char *word, struct xl_config_disk *d)
+{
+    if (!fits(place, word))
+        return snap_fail(sc, ERROR_INVAL, "%s: '%s' cannot be the %s; words "
+                         "without a key are vdev,type,format,target in this "
+                         "order", where, word, places[place]);
+    if (!*word) return 0;       /* the usual format */
+    return disk_word(sc, where, places[place], word, d);
+}
+
+static bool is_exclude(const char *s)
+{
+    size_t n = strlen("exclude");
+
+    return !strncmp(s, "exclude", n) && (!s[n] || s[n] == ',');
+}
+
+/* "xvda,external,qcow2,target=/a path, with commas", or with more keys, or
+ * with none: words without a key come before those with one. */
 static int parse_words(struct snap_ctx *sc, const char *where, const char *s,
                        struct xl_config_disk *d)
 {
+    size_t place = AT_VDEV;
     int rc;
 
     while (*s) {
-        bool rest = !strncmp(s, "target=", 7) || !strncmp(s, "parent=", 7);
+        bool alone = is_exclude(s), key = has_key(s);
+        bool rest = !strncmp(s, "target=", 7) || !strncmp(s, "parent=", 7) ||
+            (place == AT_TARGET && !alone && !key);
         size_t n = rest ? strlen(s) : strcspn(s, ",");
         AUTO_FREE char *word = snap_strndup(s, n);
-        char *value = strchr(word, '=');
 
-        if (value) *value++ = 0;
-        rc = disk_word(sc, where, word, value, d);
+        if (key) place = NPLACES;
+        if (!alone && place < NPLACES) {
+            rc = placed_word(sc, where, place++, word, d);
+        } else {
+            char *value = strchr(word, '=');
+
+            if (value) *value++ = 0;
+            rc = disk_word(sc, where, word, value, d);
+        }
         if (rc) return rc;
         s += n;
         if (*s) s++;
@@ -75,7 +130,7 @@ static int parse_words(struct snap_ctx *sc, const char *where, const char *s,
 }
 
 /* "path,format,vdev", as in mails of 2014: the path may be empty. */
-static int parse_positional(struct snap_ctx *sc, const char *where,
+static int parse_path_first(struct snap_ctx *sc, const char *where,
                             const char *s, struct xl_config_disk *d)
 {
     const char *vdev = strrchr(s, ',');
@@ -84,9 +139,9 @@ static int parse_positional(struct snap_ctx *sc, const char *where,
     while (format > s && format[-1] != ',')
         format--;
     if (!vdev || format == s || !vdev[1])
-        return snap_fail(sc, ERROR_INVAL, "%s: write it as vdev=xvda,"
-                         "type=external,target=/path", where);
-    d->positional = true;
+        return snap_fail(sc, ERROR_INVAL, "%s: write it as vdev,type,"
+                         "format,target: xvda,external,qcow2,/path", where);
+    d->path_first = true;
     d->vdev = snap_strdup(vdev + 1);
     if (vdev > format)
         d->format = snap_strndup(format, (size_t)(vdev - format));
@@ -100,15 +155,13 @@ int xl_config_parse_disk(struct snap_ctx *sc, const char *path,
                          const char *item, struct xl_config_disk *d)
 {
     AUTO_FREE char *where = snap_printf("%s: disk '%s'", path, item);
-    size_t first = strcspn(item, ",");
+    AUTO_FREE char *first = snap_strndup(item, strcspn(item, ","));
     int rc;
 
-    /* Only the first field tells: a path may have a '=' further on. */
-    if (memchr(item, '=', first) || !strncmp(item, "exclude", first))
-        rc = first ? parse_words(sc, where, item, d)
-                   : parse_positional(sc, where, item, d);
+    if (has_key(first) || is_exclude(first) || xl_vdev_plausible(first))
+        rc = parse_words(sc, where, item, d);
     else
-        rc = parse_positional(sc, where, item, d);
+        rc = parse_path_first(sc, where, item, d);
     if (rc) return rc;
     if (!d->vdev)
         return snap_fail(sc, ERROR_INVAL, "%s: vdev= is missing", where);

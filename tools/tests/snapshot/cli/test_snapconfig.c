@@ -90,6 +90,53 @@ static void old_mails(void)
     snap_ctx_dispose(&sc);
 }
 
+/* One item, as it would be written with keys. */
+static void means(const char *item, const char *want)
+{
+    static const char *const types[] = { "", ",internal", ",external" };
+    AUTO_FREE char *text = snap_printf("disk=['%s']\n", item);
+    AUTO_FREE char *got = NULL;
+    struct snap_ctx sc;
+    struct xl_config c;
+
+    if (parse(text, &c, &sc)) {
+        is_str(sc.message, NULL, "understood: %s", item);
+    } else {
+        const struct xl_config_disk *d = c.disks;
+
+        got = snap_printf("%s%s%s%s%s%s%s%s%s", d->vdev, types[d->type],
+                          d->format ? " format=" : "",
+                          d->format ? d->format : "",
+                          d->target ? " target=" : "",
+                          d->target ? d->target : "",
+                          d->parent ? " parent=" : "",
+                          d->parent ? d->parent : "",
+                          d->exclude ? " exclude" : "");
+        is_str(got, want, "understood: %s", item);
+        xl_config_dispose(&c);
+    }
+    snap_ctx_dispose(&sc);
+}
+
+static void words_without_keys(void)
+{
+    means("xvda", "xvda");
+    means("xvda,internal", "xvda,internal");
+    means("xvda, external", "xvda,external");
+    means("xvda,external,qcow2", "xvda,external format=qcow2");
+    means("xvda,external,qcow2,/a, b=c", "xvda,external format=qcow2 "
+          "target=/a, b=c");
+    means("xvda,external,,new.qcow2", "xvda,external target=new.qcow2");
+    means("xvda,external,target=/a,b", "xvda,external target=/a,b");
+    means("xvda,external,format=raw,parent=/a,b", "xvda,external format=raw "
+          "parent=/a,b");
+    means("xvda,type=internal", "xvda,internal");
+    means("xvda,exclude", "xvda exclude");
+    means("exclude,xvda", "xvda exclude");
+    means("./new,qcow2,xvda", "xvda,external format=qcow2 target=./new");
+    means("/a=b,qcow2,xvda", "xvda,external format=qcow2 target=/a=b");
+}
+
 static void one_bad(const char *text, const char *part)
 {
     struct snap_ctx sc;
@@ -135,10 +182,20 @@ static void bad_files(void)
         { "disk = ['vdev=xvda,tag=a,target=/x']\n", "tag=" },
         { "disk = ['vdev=xvda,target=']\n", "target=" },
         { "disk = ['']\n", "disk ''" },
-        { "disk = ['xvda']\n", "vdev=xvda" },
-        { "disk = ['a,b']\n", "vdev=xvda" },
-        { "disk = ['a,b,']\n", "vdev=xvda" },
-        { "disk = [',']\n", "vdev=xvda" },
+        { "disk = [',']\n", "xvda,external,qcow2,/path" },
+        { "disk = ['/x']\n", "xvda,external,qcow2,/path" },
+        { "disk = ['a,b']\n", "'b' cannot be the type" },
+        { "disk = ['a,,qcow2']\n", "'' cannot be the type" },
+        { "disk = ['new,qcow2,xvda']\n", "vdev,type,format,target" },
+        { "disk = ['xvda,external,/x']\n", "'/x' cannot be the format" },
+        { "disk = ['xvda,internal,,/x']\n", "no target=" },
+        { "disk = ['xvda,vdev=xvdb']\n", "twice" },
+        { "disk = ['xvda,external,type=internal']\n", "twice" },
+        { "disk = ['xvda,type=external,qcow2']\n", "'qcow2'" },
+        { "disk = ['xvda,exclude,internal']\n", "nothing else" },
+        { "disk = ['type=internal,xvda']\n", "'xvda'" },
+        { "disk = ['xvda,external,,a=b.qcow2']\n", "'a'" },
+        { "disk = ['xvda', 'xvda,exclude']\n", "named twice" },
         { "name = \n", PATH },
         { "name = 'x\n", PATH },
         { "disk = [ 'vdev=xvda'\n", PATH },
@@ -181,7 +238,7 @@ static void hostile_bytes(void)
 static void every_cut(void)
 {
     static const char text[] = "name='a' # c\ndisk=['vdev=xvda,type=internal'"
-        ",\"/t,qcow2,hda\"]; live=1\n";
+        ",\"/t,qcow2,hda\",'b,external,,/t']; live=1\n";
     size_t i, k, tried = 0;
 
     for (i = 0; i + 1 < sizeof(text); i++) {
@@ -266,6 +323,7 @@ int main(void)
     a_whole_file();
     an_empty_file();
     old_mails();
+    words_without_keys();
     bad_files();
     hostile_bytes();
     every_cut();
