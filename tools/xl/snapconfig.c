@@ -1,22 +1,18 @@
 /* SPDX-License-Identifier: LGPL-2.1-only */
 /*
- * Reading SNAPSHOT-CONFIG.  The syntax is libxlutil's; on top of it a scan for
- * the keys (libxlutil cannot list them), and what a hand-written set means.
- * Items of disk= are snapconfig_disk.c's.  See snapconfig.h.
+ * Reading SNAPSHOT-CONFIG.  The syntax is cfgtext.c's; on top of it the keys,
+ * and what a hand-written set means.  Items of disk= are snapconfig_disk.c's.
+ * See snapconfig.h.
  */
-#include <ctype.h>
 #include <errno.h>
-#include <stdio.h>
 #include <string.h>
 
-#include <libxlutil.h>
-
+#include "cfgtext.h"
 #include "format/manifest.h"
 #include "host/fs.h"
 #include "say.h"
 #include "snapconfig.h"
 
-#define CONFIG_MAX_BYTES (1u << 20)
 #define CONFIG_MAX_DISKS 256
 
 static void disk_dispose(struct xl_config_disk *d)
@@ -54,71 +50,23 @@ char *xl_config_resolve(const struct xl_config *c, const char *path)
 
 /* ---- the keys -------------------------------------------------------- */
 
-/* The text has passed libxlutil's parser; this only has to step over values:
- * numbers, quoted strings, lists. */
-static const char *skip_blank(const char *s)
-{
-    for (;;) {
-        s += strspn(s, " \t\r\n;");
-        if (*s != '#') return s;
-        s += strcspn(s, "\n");
-    }
-}
-
-static const char *skip_string(const char *s)
-{
-    char quote = *s++;
-
-    while (*s && *s != quote)
-        s += *s == '\\' && s[1] ? 2 : 1;
-    return *s ? s + 1 : s;
-}
-
-static const char *skip_value(const char *s)
-{
-    int depth = 0;
-
-    for (;;) {
-        if (depth) s = skip_blank(s);
-        if (!*s) return s;
-        if (*s == '"' || *s == '\'') {
-            s = skip_string(s);
-            continue;
-        }
-        if (!depth && strchr("\n;#", *s)) return s;
-        if (*s == '[') depth++;
-        if (*s == ']' && depth) depth--;
-        s++;
-    }
-}
-
 /* Puts every key into `keys`; refuses one that is there twice. */
 static int scan_keys(struct snap_ctx *sc, const char *path, const char *s,
                      struct snap_strings *keys)
 {
-    for (s = skip_blank(s); *s; s = skip_blank(s)) {
-        size_t n = 0;
-        char *key;
+    struct xl_cfg_setting at;
+    int rc;
 
-        while (isalnum((unsigned char)s[n]) || s[n] == '_') n++;
-        key = snap_strndup(s, n);
-        s += n;
-        s += strspn(s, " \t");
-        if (!n || (*s != '=' && *s != '+')) {
-            free(key);
-            return snap_fail(sc, ERROR_INVAL, "%s: a setting 'key = value' "
-                             "is expected at '%.20s'", path, s - n);
-        }
-        if (*s == '=' && snap_strings_have(keys, key)) {
-            snap_fail(sc, ERROR_INVAL, "%s: '%s' is set twice", path, key);
-            free(key);
-            return ERROR_INVAL;
-        }
+    while ((rc = xl_cfg_next(sc, path, &s, &at)) > 0) {
+        char *key = snap_strndup(at.key, at.key_len);
+        bool twice = !at.adds && snap_strings_have(keys, key);
+
         snap_strings_take(keys, key);
-        s += strspn(s, "+= \t");
-        s = skip_value(s);
+        if (twice)
+            return snap_fail(sc, ERROR_INVAL, "%s: '%s' is set twice", path,
+                             key);
     }
-    return 0;
+    return rc;
 }
 
 static int check_keys(struct snap_ctx *sc, const char *path,
@@ -241,22 +189,6 @@ static int read_values(struct snap_ctx *sc, XLU_Config *cfg,
     return rc;
 }
 
-/* What libxlutil reported, as one line. */
-static int syntax_error(struct snap_ctx *sc, const char *path, char *report)
-{
-    char *nl;
-
-    if (!report || !*report)
-        return snap_fail(sc, ERROR_INVAL, "%s: not in xl.cfg syntax", path);
-    while ((nl = strchr(report, '\n'))) {
-        if (!nl[1])
-            *nl = 0;
-        else
-            *nl = ';';
-    }
-    return snap_fail(sc, ERROR_INVAL, "%s", report);
-}
-
 static int parse_with(struct snap_ctx *sc, XLU_Config *cfg, const char *text,
                       struct xl_config *out)
 {
@@ -273,26 +205,12 @@ static int parse_with(struct snap_ctx *sc, XLU_Config *cfg, const char *text,
 static int parse_text(struct snap_ctx *sc, const char *text, size_t len,
                       struct xl_config *out)
 {
-    AUTO_FREE char *report = NULL;
-    size_t report_len = 0;
-    XLU_Config *cfg;
-    FILE *f;
+    struct xl_cfg cfg;
     int rc;
 
-    if (len > CONFIG_MAX_BYTES || memchr(text, 0, len))
-        return snap_fail(sc, ERROR_INVAL, "%s: this is not a text file in "
-                         "xl.cfg syntax", out->path);
-    f = open_memstream(&report, &report_len);
-    if (!f) return snap_fail_errno(sc, errno, "reading %s", out->path);
-    cfg = xlu_cfg_init(f, out->path);
-    rc = cfg ? xlu_cfg_readdata(cfg, text, (int)len) : ENOMEM;
-    fflush(f);
-    if (rc)
-        rc = syntax_error(sc, out->path, report);
-    else
-        rc = parse_with(sc, cfg, text, out);
-    if (cfg) xlu_cfg_destroy(cfg);  /* it keeps f: before the fclose */
-    fclose(f);
+    rc = xl_cfg_open(sc, out->path, text, len, &cfg);
+    if (!rc) rc = parse_with(sc, cfg.xlu, text, out);
+    xl_cfg_close(&cfg);
     return rc;
 }
 
@@ -317,7 +235,7 @@ int xl_config_read(struct snap_ctx *sc, const char *path,
     int rc;
 
     memset(out, 0, sizeof(*out));
-    rc = snap_fs_read(sc, path, false, CONFIG_MAX_BYTES, &text, &len);
+    rc = snap_fs_read(sc, path, false, XL_CFG_MAX_BYTES, &text, &len);
     if (rc) return rc;
     return xl_config_parse(sc, path, text, len, out);
 }
