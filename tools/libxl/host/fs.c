@@ -399,8 +399,9 @@ static int draft_publish(struct snap_ctx *sc, struct draft *d,
     return snap_place_sync(sc, at, path);
 }
 
-int snap_fs_publish(struct snap_ctx *sc, const char *path, const char *bytes,
-                    size_t len, bool replace)
+/* like: NULL: it is ours alone. */
+static int publish(struct snap_ctx *sc, const char *path, const char *bytes,
+                   size_t len, bool replace, const struct stat *like)
 {
     AUTO_PLACE struct snap_place at = PLACE_INIT;
     struct draft d = { .fd = -1 };
@@ -412,10 +413,24 @@ int snap_fs_publish(struct snap_ctx *sc, const char *path, const char *bytes,
     d.name = snap_printf(".%s.new", at.name);
     if (draft_open(&d) || write_all(d.fd, bytes, len))
         rc = snap_fail_errno(sc, errno, "cannot write '%s'", path);
-    else
-        rc = draft_publish(sc, &d, &at, path, replace);
+    else if (like)
+        rc = snap_fd_own_like(sc, d.fd, path, like);
+    if (!rc) rc = draft_publish(sc, &d, &at, path, replace);
     draft_drop(&d);
     return rc;
+}
+
+int snap_fs_publish(struct snap_ctx *sc, const char *path, const char *bytes,
+                    size_t len, bool replace)
+{
+    return publish(sc, path, bytes, len, replace, NULL);
+}
+
+int snap_fs_publish_like(struct snap_ctx *sc, const char *path,
+                         const char *bytes, size_t len, bool replace,
+                         const struct stat *like)
+{
+    return publish(sc, path, bytes, len, replace, like);
 }
 
 /* ---- space ---- */

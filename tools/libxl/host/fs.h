@@ -56,6 +56,10 @@ int snap_fs_new_dir(struct snap_ctx *sc, const char *path);
  * leaves no temporary; one of the last fsync leaves the new file. */
 int snap_fs_publish(struct snap_ctx *sc, const char *path, const char *bytes,
                     size_t len, bool replace);
+/* The same with owner, group and permission bits of `like`. */
+int snap_fs_publish_like(struct snap_ctx *sc, const char *path,
+                         const char *bytes, size_t len, bool replace,
+                         const struct stat *like);
 
 /* O_EXCL|O_CREAT|O_RDWR|O_CLOEXEC, 0600, with size_bytes of space allocated
  * by fallocate(2) without changing the visible size (KEEP_SIZE); a file system

@@ -647,6 +647,26 @@ static void gives_owners(void)
     snap_clear(&sc);
 }
 
+static void publishes_alike(void)
+{
+    AUTO_FREE char *path = in_tmp("alike");
+    struct stat like, st;
+
+    put(path, "old");
+    if (!geteuid() && chown(path, 1234, 4321))
+        bail("chown: %s", strerror(errno));
+    if (chmod(path, 0604) || stat(path, &like)) bail("%s", strerror(errno));
+    is_int(snap_fs_publish_like(&sc, path, "new", 3, true, &like), 0,
+           "a file is replaced by one alike");
+    ok(holds(path, "new"), "with other contents");
+    ok(!stat(path, &st) && st.st_uid == like.st_uid &&
+       st.st_gid == like.st_gid && st.st_mode == like.st_mode &&
+       st.st_ino != like.st_ino, "owner, group and mode");
+    is_int(snap_fs_publish_like(&sc, path, "x", 1, false, &like), ERROR_INVAL,
+           "but not unasked");
+    snap_clear(&sc);
+}
+
 /* ---- a disk that fills up, in a tmpfs of our own ---- */
 
 static int on_small_disk(void)
@@ -734,6 +754,7 @@ int main(void)
     copies();
     copies_fail_whole();
     gives_owners();
+    publishes_alike();
     survives_full_disks();
     encodes_names();
     is_int(snap_run_ok(&sc, argv, 0, NULL), 0, "all can be removed again");
