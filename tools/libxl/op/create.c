@@ -252,17 +252,22 @@ static int act(struct snap_create *c, libxl_snapshot_result *result)
                           quoted);
 }
 
-static void fill_result(struct snap_create *c, libxl_snapshot_result *result)
+static void advise(libxl_snapshot_result *result)
 {
+    const struct snap_manifest *m = &result->manifest;
     size_t i;
 
+    for (i = 0; i < m->ndisks; i++)
+        if (m->disks[i].type == SNAP_DISK_EXTERNAL)
+            snap_strings_add(&result->advice, m->disks[i].child);
+}
+
+static void fill_result(struct snap_create *c, libxl_snapshot_result *result)
+{
     result->directory = snap_strdup(c->p->directory);
     result->domid = c->facts.dom.domid;
     result->memory_bytes = result->manifest.memory_size_bytes;
-    for (i = 0; i < result->manifest.ndisks; i++)
-        if (result->manifest.disks[i].type == SNAP_DISK_EXTERNAL)
-            snap_strings_add(&result->advice,
-                             result->manifest.disks[i].child);
+    advise(result);
 }
 
 /* Facts and plan. */
@@ -320,6 +325,7 @@ int snap_create_run(struct snap_create *c, libxl_snapshot_result *result)
     result->plan = snap_plan_text(&c->plan);
     make_manifest(c, &result->manifest);
     if (c->p->dry_run) {
+        advise(result);
         c->sc->outcome = LIBXL_SNAPSHOT_DONE;
         return 0;
     }

@@ -170,12 +170,10 @@ static void note_left(struct snap_revert *r, libxl_snapshot_result *result)
     }
 }
 
-static void fill_result(struct snap_revert *r, libxl_snapshot_result *result)
+static void advise(const struct snap_revert *r, libxl_snapshot_result *result)
 {
     size_t i;
 
-    result->directory = snap_strdup(r->p->set->directory);
-    result->memory_bytes = r->image.size_bytes;
     for (i = 0; i < r->f.ndisks; i++) {
         const struct snap_revert_disk *d = &r->f.disks[i];
         bool external = d->m->type == SNAP_DISK_EXTERNAL;
@@ -185,6 +183,13 @@ static void fill_result(struct snap_revert *r, libxl_snapshot_result *result)
                 d->m->vdev, external ? "qcow2" : d->m->format, true,
                 d->new_path));
     }
+}
+
+static void fill_result(struct snap_revert *r, libxl_snapshot_result *result)
+{
+    result->directory = snap_strdup(r->p->set->directory);
+    result->memory_bytes = r->image.size_bytes;
+    advise(r, result);
     note_left(r, result);
 }
 
@@ -335,6 +340,7 @@ int snap_revert_look(struct snap_revert *r, libxl_snapshot_result *result)
     for (i = 0; i < r->plan.notes.len; i++)
         snap_strings_add(&result->notes, r->plan.notes.data[i]);
     result->plan = snap_plan_text(&r->plan);
+    if (r->p->dry_run) advise(r, result);
     return 0;
 }
 
