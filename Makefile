@@ -252,7 +252,7 @@ obj-fault/xl: obj-fault/$T/lab/faults.o
 
 # Of the library only; xl's files besides where the target is about one.
 fuzz_bin := $(fuzz_src:%.c=obj-fuzz/%)
-obj-fuzz/$T/fuzz/fuzz_snapconfig: \
+obj-fuzz/$T/fuzz/fuzz_snapconfig obj-fuzz/$T/fuzz/fuzz_cfgedit: \
     $(patsubst %.c,obj-fuzz/%.o,$(filter-out tools/xl/xl.c,$(xl_src)))
 -include $(fuzz_bin:%=%.d)
 $(fuzz_bin): %: %.o obj-fuzz/libxlsnapshot.a
