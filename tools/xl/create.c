@@ -16,6 +16,7 @@
 #include "snapconfig.h"
 #include "stock.h"
 #include "store.h"
+#include "update.h"
 
 /* What one snapshot-create is about; owns every string the params point to. */
 struct create {
@@ -28,6 +29,7 @@ struct create {
     struct xl_overlay overlay;
     libxl_snapshot_create_params p;
     char *made;                 /* the highest directory that was */
+    struct xl_update update;
 };
 
 static void create_dispose(struct create *c)
@@ -44,6 +46,7 @@ static void create_dispose(struct create *c)
     free(c->current);
     free(c->stock);
     xl_overlay_dispose(&c->overlay);
+    xl_update_dispose(&c->update);
 }
 
 static int usage(const struct create *c, const char *fmt, ...)
@@ -346,6 +349,7 @@ static void print_created_json(const struct create *c,
     snap_json_set_int(o, "pause_ms", r->pause_ms);
     snap_json_set_int(o, "still_ms", r->still_ms);
     snap_json_set_int(o, "memory_bytes", (int64_t)r->memory_bytes);
+    xl_update_json(c->rq, &c->update, o);
     xl_print_json(o);
 }
 
@@ -363,10 +367,12 @@ static int create_domain(struct create *c)
         xl_store_unmake_domain_dir(c->domain_dir, c->made);
     }
     xl_session_close(&s);
+    if (!rc) xl_update_config(c->rq, c->domain, &result, &c->update);
     if (!rc && xl_given(c->rq, OPT_JSON))
         print_created_json(c, &result);
     else if (!rc)
         print_created(c, &result);
+    if (!rc) xl_update_say(c->rq, &c->update, &result);
     libxl_snapshot_result_dispose(&result);
     return status;
 }
@@ -382,6 +388,7 @@ int xl_snapshot_create(struct xl_request *rq)
     status = decide(&c);
     if (!status)
         status = xl_running_domain(rq, rq->args[0], &c.p.domid, &c.domain);
+    if (!status) status = xl_update_look(rq, c.domain);
     if (!status) status = decide_paths(&c);
     if (!status) status = make_domain_dir(&c);
     if (!status) {

@@ -162,6 +162,10 @@ static const struct xl_option options[] = {
     { OPT_NO_PROTECT, 0, "no-protect", NULL,
       "do not set the immutable flag on frozen images",
       BIT(CREATE) | BIT(REVERT), false },
+    { OPT_UPDATE_CONFIG, 0, "update-config", "FILE",
+      "put the domain's new images into the disk= list of this xl.cfg; the "
+      "file as it was is kept beside it",
+      BIT(CREATE) | BIT(REVERT) | BIT(DELETE), false },
     { OPT_STORE, 0, "store", "DIR",
       "where snapshots are kept (default: $XL_SNAPSHOT_STORE, else "
       SNAP_STORE_DIR ")",
@@ -443,6 +447,14 @@ static int check_contradictions(struct xl_request *rq)
     return 0;
 }
 
+/* Absolute, also in a command that is printed to be run again. */
+static void take_config(struct xl_request *rq, enum xl_opt id)
+{
+    if (!rq->value[id]) return;
+    rq->config = xl_absolute(rq->value[id]);
+    rq->value[id] = rq->config;
+}
+
 static int check_args(struct xl_request *rq)
 {
     const struct xl_command *c = rq->command;
@@ -479,6 +491,7 @@ int xl_request_parse(struct xl_request *rq, const struct xl_command *command,
     rc = check_contradictions(rq);
     if (rc) return rc;
     rq->store = xl_store_dir(rq->value[OPT_STORE]);
+    take_config(rq, OPT_UPDATE_CONFIG);
     return check_args(rq);
 }
 
@@ -486,6 +499,7 @@ void xl_request_dispose(struct xl_request *rq)
 {
     snap_strings_dispose(&rq->exclude);
     free(rq->store);
+    free(rq->config);
     free(rq->error);
     memset(rq, 0, sizeof(*rq));
 }

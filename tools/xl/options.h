@@ -37,6 +37,7 @@ enum xl_opt {
     OPT_FORCE,
     OPT_EXCLUDE,
     OPT_NO_PROTECT,
+    OPT_UPDATE_CONFIG,
     OPT_STORE,
     OPT_LOCK_TIMEOUT,
     OPT_DRY_RUN,
@@ -95,6 +96,8 @@ struct xl_request {
     char **args;                    /* the other arguments, nargs of them */
     int nargs;
     char *store;                    /* absolute */
+    char *config;                   /* --update-config, absolute; NULL: not
+                                     * given */
     int lock_timeout_ms;
     int progress_fd;                /* -1: none */
     char *error;                    /* why parsing failed */

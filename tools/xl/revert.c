@@ -11,6 +11,7 @@
 #include "say.h"
 #include "session.h"
 #include "stock.h"
+#include "update.h"
 
 struct revert {
     const struct xl_request *rq;
@@ -20,6 +21,7 @@ struct revert {
     struct xl_overlay overlay;
     libxl_snapshot_revert_params p;
     char *made;                 /* the highest directory that was */
+    struct xl_update update;
     /* the snapshot of the present, if one is wanted */
     char *keep_dir, *keep_parent, *keep_command;
     struct xl_overlay keep_overlay;
@@ -45,6 +47,7 @@ static void revert_dispose(struct revert *v)
     xl_others_dispose(&v->others);
     libxl_snapshot_set_dispose(&v->set);
     xl_overlay_dispose(&v->overlay);
+    xl_update_dispose(&v->update);
 }
 
 static int revert_config(struct revert *v)
@@ -164,6 +167,7 @@ static void print_reverted(const struct revert *v,
         snap_json_set_str(o, "snapshot", v->set.manifest.name);
         snap_json_set_int(o, "domid", r->domid);
         snap_json_set_str(o, "kept", v->keep_dir);
+        xl_update_json(v->rq, &v->update, o);
         xl_print_json(o);
         return;
     }
@@ -185,15 +189,19 @@ static int revert_domain(struct revert *v)
     libxl_snapshot_result result;
     struct xl_session s;
     int rc, status = XL_DONE;
+    bool changed;
 
     memset(&result, 0, sizeof(result));
     xl_session_open(&s, v->rq, true);
     rc = libxl_snapshot_revert(s.ctx, &v->p, &result);
     if (rc) status = xl_session_failed(&s, rc);
     /* The present was kept, which may have changed the disks. */
+    changed = !rc || result.advice.len;
     if (rc && v->p.keep) xl_result_notes(v->rq, &result);
     xl_session_close(&s);
+    if (changed) xl_update_config(v->rq, v->domain, &result, &v->update);
     if (!rc) print_reverted(v, &result);
+    if (changed) xl_update_say(v->rq, &v->update, &result);
     libxl_snapshot_result_dispose(&result);
     return status;
 }
@@ -210,6 +218,7 @@ int xl_snapshot_revert(struct xl_request *rq)
     if (!status) status = xl_domain_name(rq, rq->args[0], false, &v.domain);
     if (!status) status = xl_find_set(rq, v.domain, &v.set, &v.where);
     if (!status) status = revert_config(&v);
+    if (!status) status = xl_update_look(rq, v.domain);
     if (!status) status = revert_stock(&v);
     if (!status) status = xl_others_find(rq, v.set.directory, NULL, &v.others);
     if (!status) status = revert_domain_dir(&v);

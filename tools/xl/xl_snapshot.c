@@ -15,6 +15,7 @@
 #include "say.h"
 #include "session.h"
 #include "store.h"
+#include "update.h"
 
 /* ---- every command --------------------------------------------------- */
 
@@ -91,6 +92,27 @@ int xl_run_command(const char *program, const char *globals,
 
 /* ---- delete ---------------------------------------------------------- */
 
+static void end_delete(const struct xl_request *rq, const char *domain,
+                       const libxl_snapshot_set *set,
+                       const libxl_snapshot_result *r)
+{
+    struct xl_update update;
+
+    xl_update_config(rq, domain, r, &update);
+    if (xl_given(rq, OPT_JSON)) {
+        struct snap_json *j = xl_result_json(rq, domain, r);
+
+        snap_json_set_str(j, "snapshot", set->manifest.name);
+        xl_update_json(rq, &update, j);
+        xl_print_json(j);
+    } else {
+        if (xl_given(rq, OPT_DRY_RUN)) xl_result_plan(r);
+        xl_result_notes(rq, r);
+    }
+    xl_update_say(rq, &update, r);
+    xl_update_dispose(&update);
+}
+
 static int delete_set(const struct xl_request *rq, const char *domain,
                       const libxl_snapshot_set *set, const struct xl_others *o)
 {
@@ -117,15 +139,7 @@ static int delete_set(const struct xl_request *rq, const char *domain,
     rc = libxl_snapshot_delete(s.ctx, &p, &result);
     if (rc) status = xl_session_failed(&s, rc);
     xl_session_close(&s);
-    if (!rc && xl_given(rq, OPT_JSON)) {
-        struct snap_json *j = xl_result_json(rq, domain, &result);
-
-        snap_json_set_str(j, "snapshot", set->manifest.name);
-        xl_print_json(j);
-    } else if (!rc) {
-        if (p.dry_run) xl_result_plan(&result);
-        xl_result_notes(rq, &result);
-    }
+    if (!rc) end_delete(rq, domain, set, &result);
     libxl_snapshot_result_dispose(&result);
     return status;
 }
@@ -143,6 +157,7 @@ int xl_snapshot_delete(struct xl_request *rq)
     memset(&others, 0, sizeof(others));
     status = xl_domain_name(rq, rq->args[0], false, &domain);
     if (!status) status = xl_find_set(rq, domain, &set, &where);
+    if (!status) status = xl_update_look(rq, domain);
     if (!status && !set.directory)
         status = xl_fail(rq, XL_REFUSED, NULL, "'%s' is a hand-written file, "
                          "not a snapshot's directory: delete by hand what "

@@ -589,6 +589,160 @@ static void delete(void)
     rmdir(broken);
 }
 
+/* ---- --update-config ------------------------------------------------- */
+
+#define CFG_OLD "name='web' # it\ndisk=['/img/old,raw,xvda,w',]"
+#define CFG_NEW "name='web' # it\ndisk=['/img/n,qcow2,xvda,w',]"
+
+static void holds(const char *path, const char *text, const char *claim)
+{
+    AUTO_FREE char *have = slurp(path);
+
+    is_str(have, text, "%s", claim);
+}
+
+static void update(void)
+{
+    AUTO_FREE char *cfg = in_dir("u.cfg"), *link = in_dir("link.cfg");
+    AUTO_FREE char *backup = in_dir("u.cfg.snapshot-backup");
+    AUTO_FREE char *second = in_dir("u.cfg.snapshot-backup.2");
+    struct stat st;
+
+    write_file(cfg, CFG_OLD);
+    if (chmod(cfg, 0640) || chown(cfg, 1, 2) || symlink("u.cfg", link))
+        bail("cannot set up %s", cfg);
+    run("words", "snapshot-create", "--update-config", link, "-n", "u1",
+        "web");
+    is_int(status, 0, "create with --update-config is done");
+    holds(cfg, CFG_NEW, "the file has the new image");
+    ok(!stat(cfg, &st) && st.st_uid == 1 && st.st_gid == 2 &&
+       (st.st_mode & 07777) == 0640, "its owner, group and mode stay");
+    ok(!lstat(link, &st) && S_ISLNK(st.st_mode), "the link to it, too");
+    holds(backup, CFG_OLD, "the old one is beside it");
+    ok(!stat(backup, &st) && st.st_uid == 1 && st.st_gid == 2 &&
+       (st.st_mode & 07777) == 0640, "as it was");
+    like(err, backup, "which is told");
+    unlike(err, "must now have", "instead of what to change");
+
+    run("words", "snapshot-create", "--update-config", cfg, "-n", "u1",
+        "web");
+    is_int(status, 0, "once more");
+    like(err, "needs no change", "nothing has to change");
+    ok(access(second, F_OK), "and there is no other backup");
+
+    write_file(cfg, CFG_OLD "\n");
+    run("words", "snapshot-create", "-q", "--update-config", cfg, "-n", "u1",
+        "web");
+    is_str(err, "", "quietly");
+    holds(backup, CFG_OLD, "a backup is never overwritten");
+    holds(second, CFG_OLD "\n", "there is another one");
+    unlink(second);
+    unlink(backup);
+    unlink(link);
+    unlink(cfg);
+}
+
+static void update_words(void)
+{
+    AUTO_FREE char *cfg = in_dir("u.cfg");
+    AUTO_FREE char *backup = in_dir("u.cfg.snapshot-backup");
+    AUTO_FREE char *retry = snap_printf("--update-config %s ", cfg);
+    AUTO_JSON struct snap_json *j = NULL;
+    struct snap_json *c;
+    bool changed = false;
+
+    write_file(cfg, CFG_OLD);
+    run("words", "snapshot-create", "--update-config", cfg, "--dry-run", "-n",
+        "u1", "web");
+    is_str(out, "do this\nthen that\n"
+           "- disk=['/img/old,raw,xvda,w',]\n"
+           "+ disk=['/img/n,qcow2,xvda,w',]\n",
+           "a dry run has the lines below the plan");
+    holds(cfg, CFG_OLD, "and changes nothing");
+    run("words", "snapshot-revert", "--update-config", cfg, "--json", "web",
+        "s1", cfg);
+    is_int(status, 0, "revert, where it is DOMAIN-CONFIG as well");
+    holds(cfg, CFG_NEW, "changes it");
+    like(asked, retry, "the command to repeat would, too");
+    j = parse_out();
+    c = snap_json_get(j, "config");
+    is_str(snap_json_get_str(c, "path"), cfg, "JSON has the file");
+    is_str(snap_json_get_str(c, "backup"), backup, "the backup");
+    ok(snap_json_bool(snap_json_get(c, "changed"), &changed) && changed,
+       "and that it was changed");
+    like(out, "\"old_lines\": [", "and the lines");
+    is_str(err, "", "and standard error is silent");
+    run("undone", "snapshot-revert", "--update-config", cfg, "web", "s1");
+    is_int(status, 3, "what is undone");
+    unlike(err, cfg, "has no word about it");
+    write_file(cfg, CFG_OLD);
+    run("words", "snapshot-delete", "--update-config", cfg, "web", "s1");
+    is_int(status, 0, "delete with it");
+    holds(cfg, CFG_NEW, "changes it, too");
+    run("words", "snapshot-create", "--json", "-n", "u1", "web");
+    unlike(out, "\"config\"", "without it JSON has nothing of it");
+    unlink(backup);
+    unlink(cfg);
+}
+
+static void update_refused(const char *path, const char *part,
+                           const char *claim)
+{
+    run("words", "snapshot-create", "--update-config", path, "-n", "u1",
+        "web");
+    is_int(status, 1, "%s is refused", claim);
+    is_str(asked, "", "before anything is begun");
+    like(err, part, "with the reason");
+}
+
+static void update_look(void)
+{
+    AUTO_FREE char *cfg = in_dir("u.cfg"), *other = in_dir("hard.cfg");
+    AUTO_FREE char *fifo = in_dir("fifo");
+
+    update_refused(dir, "regular", "a directory");
+    update_refused(cfg, "No such file", "a file that is not there");
+    mkfifo(fifo, 0600);
+    update_refused(fifo, "regular", "a pipe");
+    unlink(fifo);
+    write_file(cfg, "name='db'\n");
+    update_refused(cfg, "of domain 'db', not of 'web'", "another's file");
+    write_file(cfg, "name='web'\ndisk=[]\ndisk=[]\n");
+    update_refused(cfg, "set twice", "what cannot be edited");
+    write_file(cfg, CFG_OLD);
+    if (link(cfg, other)) bail("link");
+    update_refused(cfg, "hard link", "a file with two names");
+    unlink(other);
+    unlink(cfg);
+}
+
+static void update_fails(void)
+{
+    static char name[251];
+    AUTO_FREE char *cfg = in_dir("u.cfg"), *path = NULL;
+
+    write_file(cfg, "name='web'\ndisk=['/c,raw,xvdc,w']\n");
+    run("words", "snapshot-create", "-q", "--json", "--update-config", cfg,
+        "-n", "u1", "web");
+    is_int(status, 0, "a disk that is not in the file is no failure");
+    like(err, "there is no disk 'xvda'", "but told, also to who wants quiet");
+    like(err, "\n    format=qcow2,vdev=xvda,access=rw,target=/img/n\n",
+         "with the entry to write");
+    like(out, "\"reason\": \"", "and in JSON");
+    holds(cfg, "name='web'\ndisk=['/c,raw,xvdc,w']\n",
+          "the file is as it was");
+    unlink(cfg);
+    memset(name, 'n', sizeof(name) - 1);
+    path = in_dir(name);
+    write_file(path, CFG_OLD);
+    run("words", "snapshot-create", "--update-config", path, "-n", "u1",
+        "web");
+    is_int(status, 0, "nor is a backup that cannot be made");
+    like(err, "Warning: ", "which is told");
+    holds(path, CFG_OLD, "without one the file is not changed");
+    unlink(path);
+}
+
 /* ---- check, recover -------------------------------------------------- */
 
 static void check_disks(const char *fake, const char *disks, int want,
@@ -696,6 +850,10 @@ int main(int argc, char **argv)
     revert();
     revert_odd_names();
     revert_by_hand();
+    update();
+    update_words();
+    update_look();
+    update_fails();
     delete();
     check();
     recover();
