@@ -72,11 +72,13 @@ static const struct xl_command commands[] = {
     [CMD_CHECK] = {
         "snapshot-check", xl_snapshot_check,
         "Say whether a domain can be snapshotted",
-        "DOMAIN", 1, 1, true,
+        "[DOMAIN]", 0, 1, true,
         "Says for the domain and for each of its disks whether it can be "
         "snapshotted, and if not, why not and what to change. Changes "
         "nothing. The exit status is 0 when snapshot-create without options "
-        "would be possible, else 1."
+        "would be possible, else 1. With --config it looks at an xl.cfg, for "
+        "which the domain need not run: DOMAIN is then the one that the file "
+        "names, unless it is given."
     },
     [CMD_VERIFY] = {
         "snapshot-verify", xl_snapshot_verify,
@@ -166,6 +168,10 @@ static const struct xl_option options[] = {
       "put the domain's new images into the disk= list of this xl.cfg; the "
       "file as it was is kept beside it",
       BIT(CREATE) | BIT(REVERT) | BIT(DELETE), false },
+    { OPT_CONFIG, 0, "config", "FILE",
+      "say instead whether the domain could be started from this xl.cfg "
+      "without harm to a snapshot",
+      BIT(CHECK), false },
     { OPT_STORE, 0, "store", "DIR",
       "where snapshots are kept (default: $XL_SNAPSHOT_STORE, else "
       SNAP_STORE_DIR ")",
@@ -460,6 +466,9 @@ static int check_args(struct xl_request *rq)
     const struct xl_command *c = rq->command;
     int i;
 
+    if (rq->id == CMD_CHECK && !rq->nargs && !rq->config)
+        return usage(rq, "too few arguments: %s wants DOMAIN, or --config",
+                     c->name);
     if (rq->nargs < c->min_args)
         return usage(rq, "too few arguments: %s wants %s", c->name, c->args);
     if (rq->nargs > c->max_args)
@@ -492,6 +501,7 @@ int xl_request_parse(struct xl_request *rq, const struct xl_command *command,
     if (rc) return rc;
     rq->store = xl_store_dir(rq->value[OPT_STORE]);
     take_config(rq, OPT_UPDATE_CONFIG);
+    take_config(rq, OPT_CONFIG);
     return check_args(rq);
 }
 

@@ -38,6 +38,7 @@ enum xl_opt {
     OPT_EXCLUDE,
     OPT_NO_PROTECT,
     OPT_UPDATE_CONFIG,
+    OPT_CONFIG,
     OPT_STORE,
     OPT_LOCK_TIMEOUT,
     OPT_DRY_RUN,
@@ -96,8 +97,8 @@ struct xl_request {
     char **args;                    /* the other arguments, nargs of them */
     int nargs;
     char *store;                    /* absolute */
-    char *config;                   /* --update-config, absolute; NULL: not
-                                     * given */
+    char *config;                   /* --update-config or --config, absolute;
+                                     * NULL: not given */
     int lock_timeout_ms;
     int progress_fd;                /* -1: none */
     char *error;                    /* why parsing failed */

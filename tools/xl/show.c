@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "check_config.h"
 #include "commands.h"
 #include "operations.h"
 #include "print.h"
@@ -286,6 +287,7 @@ int xl_snapshot_check(struct xl_request *rq)
     uint32_t domid;
     int rc, status;
 
+    if (rq->config) return xl_check_config(rq);
     status = xl_running_domain(rq, rq->args[0], &domid, &domain);
     if (status) return status;
     memset(&report, 0, sizeof(report));

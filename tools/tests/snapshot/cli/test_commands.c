@@ -779,6 +779,37 @@ static void check(void)
     is_int(status, 1, "of a domain that does not run, too");
 }
 
+static void check_config(void)
+{
+    AUTO_FREE char *cfg = in_dir("c.cfg"), *image = in_dir("a.img");
+    AUTO_FREE char *text = snap_printf("name='web'\ndisk=['%s,raw,xvda,w']\n",
+                                       image);
+
+    write_file(image, "");
+    write_file(cfg, text);
+    setenv("FAKE_DISKS", "i", 1);
+    run("", "snapshot-check", "--config", cfg);
+    is_int(status, 1, "an image that the running domain has no more is bad");
+    like(out, "xvda: BAD: ", "it is named");
+    like(out, "\n    vdev=xvda,access=rw,target=/img/0\n",
+         "with the entry that it must be");
+    like(asked, "check domid=5", "the domain is that of the file");
+    run("", "snapshot-check", "--config", cfg, "off");
+    is_int(status, 0, "of a domain that is off it is good");
+    like(out, "Domain 'off' can be started from", "which is told");
+    run("no xen", "snapshot-check", "--config", cfg);
+    is_int(status, 0, "without Xen, too");
+    like(err, "Xen could not be asked: no Xen here", "which is told");
+    run("refuse", "snapshot-check", "--config", cfg);
+    like(err, "Xen could not be asked: nothing can be read",
+         "as is a domain that cannot be read");
+    run("", "snapshot-check", "--json", "--config", cfg);
+    ok(member_is("config", cfg) && member_is_int("exit", 1), "--json has it");
+    unsetenv("FAKE_DISKS");
+    unlink(image);
+    unlink(cfg);
+}
+
 static void recover(void)
 {
     run("words", "snapshot-recover");
@@ -856,6 +887,7 @@ int main(int argc, char **argv)
     update_fails();
     delete();
     check();
+    check_config();
     recover();
     operations();
     if (snap_run_ok(&sc, clean, 10000, NULL)) diag("%s", sc.message);
