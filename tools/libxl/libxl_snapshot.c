@@ -203,6 +203,18 @@ int snap_op_stands_on(struct snap_ctx *sc, const struct snap_manifest *m,
     return rc;
 }
 
+void snap_op_advise_merged(const struct snap_plan *p,
+                           libxl_snapshot_result *result)
+{
+    size_t i;
+
+    for (i = 0; i < p->len; i++) {
+        const char *spec = snap_step_get(&p->steps[i], "spec");
+
+        if (spec) snap_strings_add(&result->advice, spec);
+    }
+}
+
 int snap_op_drop_unused(struct snap_ctx *sc, struct snap_xen *x,
                         const char *domain_name, const struct snap_plan *p,
                         size_t n, bool building)

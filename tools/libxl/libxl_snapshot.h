@@ -321,15 +321,16 @@ typedef struct {
     /* The other snapshots in the same store directory, to find dependents. */
     const libxl_snapshot_set *others;
     size_t nothers;
+    bool keep_layers;           /* merge nothing */
     bool dry_run;
     int lock_timeout_ms;
     const char *retry_command;  /* the user's command, for the hint */
 } libxl_snapshot_delete_params;
 
 /* Drops tags (QMP when the domain runs, qemu-img when nobody has the image
- * open), makes its children its parent's, then removes the directory. The
- * frozen bases of external disks stay: which, and what stands on them, is in the
- * result's notes. */
+ * open), merges layers that nobody needs and nobody has open, makes its children
+ * its parent's, removes the directory. What stays, and why, is in the result's
+ * notes; entries for an xl.cfg that are right then in its advice. */
 int libxl_snapshot_delete(libxl_snapshot_ctx *ctx,
                           const libxl_snapshot_delete_params *params,
                           libxl_snapshot_result *result);

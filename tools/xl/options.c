@@ -65,9 +65,12 @@ static const struct xl_command commands[] = {
         "snapshot-delete", xl_snapshot_delete,
         "Delete a snapshot",
         "DOMAIN SNAPSHOT", 2, 2, true,
-        "Removes the disks' internal snapshots and then the snapshot's "
-        "directory. The domain may run meanwhile. The frozen base of an "
-        "external disk stays as a layer below what stands on it."
+        "Removes the disks' internal snapshots and the snapshot's directory. "
+        "The domain may run meanwhile. The frozen base of an external disk is "
+        "merged with the image that stands on it when the domain is off and "
+        "nothing else needs it, by copying the smaller of the two; else it "
+        "stays as a layer, and it is said why. What the domain's xl.cfg must "
+        "name then is printed."
     },
     [CMD_CHECK] = {
         "snapshot-check", xl_snapshot_check,
@@ -144,6 +147,10 @@ static const struct xl_option options[] = {
       "first snapshot the present state of the running domain under this "
       "name; if the domain cannot be built any more, it goes back there",
       BIT(REVERT), false },
+    { OPT_KEEP_LAYERS, 0, "keep-layers", NULL,
+      "do not merge the frozen bases of external disks with what stands on "
+      "them",
+      BIT(DELETE), false },
     { OPT_RUNNING, 0, "running", NULL,
       "let the domain run afterwards, whatever it did at the snapshot",
       BIT(REVERT), false },

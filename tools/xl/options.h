@@ -32,6 +32,7 @@ enum xl_opt {
     OPT_ROOTS,
     OPT_LEAVES,
     OPT_KEEP,
+    OPT_KEEP_LAYERS,
     OPT_RUNNING,
     OPT_PAUSED,
     OPT_FORCE,

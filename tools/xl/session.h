@@ -38,7 +38,9 @@ int xl_running_domain(const struct xl_request *rq, const char *arg,
 int xl_domain_name(const struct xl_request *rq, const char *arg, bool reader,
                    char **name);
 
-/* Notes, advice and what was left, on standard error. */
+/* On standard error: entries for the xl.cfg; notes, what was left, and those. */
+void xl_result_advice(const struct xl_request *rq,
+                      const libxl_snapshot_result *r);
 void xl_result_notes(const struct xl_request *rq,
                      const libxl_snapshot_result *r);
 /* Standard output of a --dry-run: the plan, a step a line. */

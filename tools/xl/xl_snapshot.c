@@ -132,6 +132,7 @@ static int delete_set(const struct xl_request *rq, const char *domain,
         .current_path = current,
         .others = o->sets,
         .nothers = o->nsets,
+        .keep_layers = xl_given(rq, OPT_KEEP_LAYERS),
         .dry_run = xl_given(rq, OPT_DRY_RUN),
         .lock_timeout_ms = rq->lock_timeout_ms,
         .retry_command = retry,
@@ -197,6 +198,7 @@ static void print_recovered(const struct xl_request *rq, const char *domain,
     }
     if (!r->notes.len && !(r->plan && *r->plan))
         xl_note(rq, "Nothing was interrupted.");
+    xl_result_advice(rq, r);
 }
 
 int xl_snapshot_recover(struct xl_request *rq)

@@ -8,6 +8,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <libgen.h>
 #include <limits.h>
 #include <linux/fs.h>
 #include <linux/magic.h>
@@ -555,6 +556,27 @@ int snap_fs_remove_dir(struct snap_ctx *sc, const char *path)
     if (!rmdir(path) || errno == ENOENT) return 0;
     return snap_fail_errno(sc, errno, "cannot remove the directory '%s'",
                            path);
+}
+
+/* Where the kernel or the file system has no renaming without replacing, a
+ * second name, which link() does not make over another, does. */
+static int move_to_free(const char *from, const char *to)
+{
+    if (!renameat2(AT_FDCWD, from, AT_FDCWD, to, RENAME_NOREPLACE)) return 0;
+    if (errno != EINVAL && errno != ENOSYS) return -1;
+    if (linkat(AT_FDCWD, from, AT_FDCWD, to, 0)) return -1;
+    return unlink(from);
+}
+
+int snap_fs_move(struct snap_ctx *sc, const char *from, const char *to)
+{
+    AUTO_FREE char *copy = snap_strdup(to);
+
+    if (!move_to_free(from, to)) return snap_fs_sync_dir(sc, dirname(copy));
+    if (errno == EEXIST)
+        return snap_fail(sc, ERROR_INVAL, "cannot rename '%s': '%s' exists",
+                         from, to);
+    return snap_fail_errno(sc, errno, "cannot rename '%s' to '%s'", from, to);
 }
 
 /* ---- the immutable flag ---- */

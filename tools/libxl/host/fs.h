@@ -75,6 +75,9 @@ int snap_fs_sync_dir(struct snap_ctx *sc, const char *path);
 /* unlink; "not there" is success. */
 int snap_fs_remove(struct snap_ctx *sc, const char *path);
 int snap_fs_remove_dir(struct snap_ctx *sc, const char *path);  /* rmdir */
+/* Another name in the same directory, which is synced. ERROR_INVAL if there is
+ * something by that name. */
+int snap_fs_move(struct snap_ctx *sc, const char *from, const char *to);
 int snap_fs_free_bytes(struct snap_ctx *sc, const char *path, uint64_t *out);
 /* statvfs free space (f_bavail) at path, or at its nearest ancestor that is
  * there; UINT64_MAX where the file system does not tell (ramfs). */

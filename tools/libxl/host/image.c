@@ -562,6 +562,14 @@ int snap_image_create_overlay(struct snap_ctx *sc, const char *path,
     return rc;
 }
 
+void snap_image_opts_path(struct snap_text *t, const char *path)
+{
+    for (; *path; path++) {
+        if (*path == ',') snap_text_add_bytes(t, ",", 1);
+        snap_text_add_bytes(t, path, 1);
+    }
+}
+
 /* The image as --image-opts, for subcommands that would otherwise probe. */
 static int image_opts(struct snap_ctx *sc, const char *path, char **out)
 {
@@ -573,10 +581,7 @@ static int image_opts(struct snap_ctx *sc, const char *path, char **out)
     if (rc) return rc;
     snap_text_add(&t, "driver=qcow2,file.driver=%s,file.filename=",
                   id.block ? "host_device" : "file");
-    for (; *path; path++) {
-        if (*path == ',') snap_text_add_bytes(&t, ",", 1);
-        snap_text_add_bytes(&t, path, 1);
-    }
+    snap_image_opts_path(&t, path);
     free(id.real);
     *out = t.data;
     return 0;

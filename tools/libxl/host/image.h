@@ -87,4 +87,7 @@ int snap_image_apply_tag(struct snap_ctx *sc, const char *path,
 int snap_image_delete_tag(struct snap_ctx *sc, const char *path,
                           const char *format, const char *tag);
 
+/* A path as a value in --image-opts, where commas are doubled. */
+void snap_image_opts_path(struct snap_text *t, const char *path);
+
 #endif

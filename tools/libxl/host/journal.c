@@ -162,6 +162,21 @@ int snap_journal_load(struct snap_ctx *sc, const struct snap_journal *j,
     return load_fd(sc, j->fd, j->path, lines);
 }
 
+int snap_journal_mend(struct snap_ctx *sc, struct snap_journal *j)
+{
+    off_t end = lseek(j->fd, 0, SEEK_END);
+    ssize_t n = 1;
+    char last;
+
+    for (; end > 0 && n == 1; end--) {
+        n = pread(j->fd, &last, 1, end - 1);
+        if (n == 1 && last == '\n') break;
+    }
+    if (end >= 0 && n == 1 && !ftruncate(j->fd, end)) return 0;
+    return snap_fail_errno(sc, errno, "cannot cut the journal '%s' to whole "
+                           "lines", j->path);
+}
+
 /* A string of the head of the journal at this path: *text, malloc'd, or NULL;
  * and who holds its lock. What is no journal has none; an error when it cannot
  * be read. */

@@ -46,6 +46,8 @@ int snap_journal_close(struct snap_ctx *sc, struct snap_journal *j);
  * Lines of an object with "journal" are heads. */
 int snap_journal_load(struct snap_ctx *sc, const struct snap_journal *j,
                       struct snap_json **lines);
+/* Before lines are added to a dead run's: a torn last one goes. */
+int snap_journal_mend(struct snap_ctx *sc, struct snap_journal *j);
 /* Names of domains (from the heads) that have an open journal. */
 int snap_journal_list(struct snap_ctx *sc, struct snap_strings *domains);
 /* Look at a domain's journal without its lock: true when it is open; then

@@ -1,28 +1,39 @@
 /* SPDX-License-Identifier: LGPL-2.1-only */
 /*
- * snapshot-delete: tags go, children get their grandparent, and then the
- * snapshot's directory goes.  What was begun is finished.
+ * snapshot-delete: layers that nobody needs are merged, tags go, children get
+ * their grandparent, then the snapshot's directory goes, and what was merged.
  */
 #include "op/delete.h"
 
 #include <string.h>
 
-static int make_plan(struct snap_delete *d)
+static int plan_tags(struct snap_delete *d)
 {
     const struct snap_manifest *m = &d->p->set->manifest;
-    struct snap_step *s;
     size_t i;
     int rc = 0;
 
     for (i = 0; !rc && i < m->ndisks; i++)
-        rc = m->disks[i].type == SNAP_DISK_EXTERNAL
-            ? snap_delete_plan_layer(d, &m->disks[i])
-            : snap_delete_plan_tag(d, &m->disks[i]);
+        if (m->disks[i].type == SNAP_DISK_INTERNAL)
+            rc = snap_delete_plan_tag(d, &m->disks[i]);
+    return rc;
+}
+
+static int make_plan(struct snap_delete *d)
+{
+    struct snap_step *s;
+    int rc = snap_delete_look_at_layers(d);
+
+    if (!rc) rc = snap_delete_plan_up(d);
+    if (rc) return rc;
+    d->plan.commit = d->plan.len;
+    snap_delete_plan_down(d);
+    rc = plan_tags(d);
     if (rc) return rc;
     snap_delete_plan_family(d);
-    d->plan.commit = 0;
     s = snap_plan_add(&d->plan, STEP_REMOVE_SNAPSHOT);
     snap_step_arg(s, "path", d->p->set->directory);
+    snap_delete_plan_removals(d);
     return 0;
 }
 
@@ -76,6 +87,7 @@ static int delete(struct snap_delete *d, libxl_snapshot_result *result)
     if (rc) return rc;
     for (i = 0; i < d->plan.notes.len; i++)
         snap_strings_add(&result->notes, d->plan.notes.data[i]);
+    snap_op_advise_merged(&d->plan, result);
     result->plan = snap_plan_text(&d->plan);
     result->directory = snap_strdup(d->p->set->directory);
     if (!d->p->dry_run) return act(d, result);
@@ -93,6 +105,7 @@ int libxl_snapshot_delete(libxl_snapshot_ctx *ctx,
     snap_op_begin(ctx, result);
     rc = delete(&d, result);
     snap_plan_dispose(&d.plan);
+    snap_delete_dispose_layers(&d);
     snap_facts_dispose(&d.now);
     snap_worker_stop(d.worker);
     snap_hold_drop(&d.h);

@@ -4,22 +4,52 @@
 #define SNAP_OP_DELETE_H
 
 #include "op/op.h"
+#include "plan/merge.h"
+
+/* The frozen base of one external disk, and what becomes of it. */
+struct snap_delete_layer {
+    const struct snap_manifest_disk *md;
+    bool there;
+    struct snap_fs_id ids[2];           /* the base, its only child */
+    struct snap_chain chain;            /* of the base */
+    struct snap_image child;
+    struct snap_strings children;       /* real paths */
+    bool base_frozen, child_frozen;     /* immutable */
+    char *base_needed, *child_needed, *child_changed, *in_use;
+    struct snap_merge merge;
+};
+
+/* What merges need on a file system. */
+struct snap_delete_space {
+    uint64_t dev, need, have;           /* bytes */
+};
 
 struct snap_delete {
     struct snap_ctx *sc;
     const libxl_snapshot_delete_params *p;
     struct snap_hold h;
     struct snap_worker *worker;
-    struct snap_facts now;          /* of the domain, if it runs */
+    struct snap_facts now;              /* of the domain, if it runs */
+    struct snap_delete_layer *layers;
+    size_t nlayers;
+    struct snap_delete_space *space;
+    size_t nspace;
     struct snap_plan plan;
 };
 
-/* Add the steps for one disk. In delete_tags.c, internal: */
+/* In delete_layers.c: look at the external disks, decide. */
+int snap_delete_look_at_layers(struct snap_delete *d);
+void snap_delete_dispose_layers(struct snap_delete *d);
+
+/* Add steps. In delete_merge.c: those that can be undone, which come before the
+ * commit; those that cannot; and those when the snapshot is not there any
+ * more. The first refuse what does not fit. */
+int snap_delete_plan_up(struct snap_delete *d);
+void snap_delete_plan_down(struct snap_delete *d);
+void snap_delete_plan_removals(struct snap_delete *d);
+/* In delete_tags.c, for an internal disk: */
 int snap_delete_plan_tag(struct snap_delete *d,
                          const struct snap_manifest_disk *md);
-/* In delete_layers.c, external; there are none, but something to be told: */
-int snap_delete_plan_layer(struct snap_delete *d,
-                           const struct snap_manifest_disk *md);
 /* In delete_family.c: who descends from it descends from its parent then. */
 void snap_delete_plan_family(struct snap_delete *d);
 

@@ -1,14 +1,44 @@
 /* SPDX-License-Identifier: LGPL-2.1-only */
 /*
- * Deleting external snapshots.  The frozen base stays as a layer below what
- * stands on it; which images those are is told.
+ * Deleting external snapshots: what is to be known of a frozen base and the
+ * images on it, for plan/merge.c to decide.
  */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
+#include "host/claims.h"
 #include "host/dependents.h"
+#include "host/inuse.h"
 #include "op/delete.h"
+#include "plan/unharmed.h"
+
+static void layer_dispose(struct snap_delete_layer *l)
+{
+    snap_chain_dispose(&l->chain);
+    snap_image_dispose(&l->child);
+    snap_strings_dispose(&l->children);
+    free(l->ids[0].real);
+    free(l->ids[1].real);
+    free(l->base_needed);
+    free(l->child_needed);
+    free(l->child_changed);
+    free(l->in_use);
+    free(l->merge.why);
+}
+
+void snap_delete_dispose_layers(struct snap_delete *d)
+{
+    size_t i;
+
+    for (i = 0; i < d->nlayers; i++)
+        layer_dispose(&d->layers[i]);
+    free(d->layers);
+    free(d->space);
+}
+
+/* ---- who stands on what ------------------------------------------ */
 
 /* Once, whatever names it has. */
 static int add_child(struct snap_delete *d, const char *path,
@@ -22,20 +52,25 @@ static int add_child(struct snap_delete *d, const char *path,
     return 0;
 }
 
-/* The overlays of a manifest that stand on the image. */
-static int add_overlays(struct snap_delete *d, const struct snap_manifest *m,
-                        const struct snap_fs_id *id, struct snap_strings *out)
+static int add_if_on(struct snap_delete *d, const char *path,
+                     const struct snap_fs_id *id, struct snap_strings *out)
 {
-    bool is;
+    bool is = false;
+    int rc = path ? snap_dependents_is_on(d->sc, path, id, &is) : 0;
+
+    return rc || !is ? rc : add_child(d, path, out);
+}
+
+/* The images of a manifest that stand on the image. */
+static int add_named(struct snap_delete *d, const struct snap_manifest *m,
+                     const struct snap_fs_id *id, struct snap_strings *out)
+{
     size_t i;
     int rc = 0;
 
     for (i = 0; !rc && i < m->ndisks; i++) {
-        const char *overlay = m->disks[i].overlay;
-
-        if (!overlay) continue;
-        rc = snap_dependents_is_on(d->sc, overlay, id, &is);
-        if (!rc && is) rc = add_child(d, overlay, out);
+        rc = add_if_on(d, m->disks[i].overlay, id, out);
+        if (!rc) rc = add_if_on(d, m->disks[i].image, id, out);
     }
     return rc;
 }
@@ -51,44 +86,203 @@ static int find_children(struct snap_delete *d, const struct snap_fs_id *id,
 
     for (i = 0; !rc && i < beside.len; i++)
         rc = add_child(d, beside.data[i], out);
-    if (!rc) rc = add_overlays(d, &d->p->set->manifest, id, out);
+    if (!rc) rc = add_named(d, &d->p->set->manifest, id, out);
     for (i = 0; !rc && i < d->p->nothers; i++)
-        rc = add_overlays(d, &d->p->others[i].manifest, id, out);
+        rc = add_named(d, &d->p->others[i].manifest, id, out);
     snap_strings_dispose(&beside);
     return rc;
 }
 
-static char *who_stands_on_it(const struct snap_strings *children)
+/* ---- the manifests ----------------------------------------------- */
+
+/* The first other snapshot that froze this image. */
+static int frozen_by(struct snap_delete *d, const struct snap_fs_id *id,
+                     char **who)
 {
-    if (!children->len)
-        return snap_strdup("nothing that is known stands on it any more");
-    if (children->len == 1)
-        return snap_printf("'%s' stands on it", children->data[0]);
-    return snap_printf("%zu images stand on it, '%s' among them",
-                       children->len, children->data[0]);
+    bool is;
+    size_t i;
+    int rc = 0;
+
+    for (i = 0; !rc && !*who && i < d->p->nothers; i++) {
+        rc = snap_op_stands_on(d->sc, &d->p->others[i].manifest, id, &is);
+        if (!rc && is)
+            *who = snap_printf("snapshot '%s'",
+                               d->p->others[i].manifest.name);
+    }
+    return rc;
 }
 
-int snap_delete_plan_layer(struct snap_delete *d,
-                           const struct snap_manifest_disk *md)
+/* Is it an overlay of ours: one that a snapshot names, or, since a revert's is
+ * in none, one that is called so, and stands on what a snapshot froze? */
+static int is_made(struct snap_delete *d, const struct snap_delete_layer *l,
+                   bool *is)
 {
-    struct snap_strings children = { 0 };
-    struct snap_fs_id id = { .real = NULL };
     AUTO_FREE char *who = NULL;
-    bool there;
-    int rc = snap_fs_find(d->sc, md->image, &id, &there);
+    struct snap_fs_id below;
+    size_t i, k;
+    int rc = 0;
 
-    if (!rc && !there)
-        snap_strings_take(&d->plan.notes, snap_printf(
-            "%s: the frozen base '%s' is gone", md->vdev, md->image));
-    if (rc || !there) return rc;
-    rc = snap_fs_identify(d->sc, md->image, &id);
-    if (!rc) rc = find_children(d, &id, &children);
-    if (!rc) {
-        who = who_stands_on_it(&children);
-        snap_strings_take(&d->plan.notes, snap_printf(
-            "%s: '%s' stays: %s", md->vdev, id.real, who));
+    *is = false;
+    for (i = 0; !rc && !*is && i < d->p->nothers; i++) {
+        const struct snap_manifest *m = &d->p->others[i].manifest;
+
+        for (k = 0; !rc && !*is && k < m->ndisks; k++)
+            if (m->disks[k].overlay)
+                rc = snap_fs_compare(d->sc, m->disks[k].overlay, &l->ids[0],
+                                     is);
     }
-    snap_strings_dispose(&children);
-    free(id.real);
+    if (rc || *is || l->chain.len < 2
+        || !snap_merge_named_like_ours(l->ids[0].real, l->chain.data[1].path))
+        return rc;
+    rc = snap_fs_identify(d->sc, l->chain.data[1].path, &below);
+    if (rc) return rc;
+    rc = frozen_by(d, &below, &who);
+    free(below.real);
+    *is = who != NULL;
+    return rc;
+}
+
+/* A snapshot that froze the child, which is not as noted: nobody may note it
+ * again as if it were. */
+static void find_changed(struct snap_delete *d, struct snap_delete_layer *l)
+{
+    struct snap_ctx quiet = SNAP_CTX_INIT;
+    size_t i, k;
+
+    for (i = 0; !l->child_changed && i < d->p->nothers; i++) {
+        const struct snap_manifest *m = &d->p->others[i].manifest;
+
+        for (k = 0; !l->child_changed && k < m->ndisks; k++)
+            if (m->disks[k].type == SNAP_DISK_EXTERNAL
+                && snap_fs_leads_to(m->disks[k].image, &l->ids[1])
+                && snap_check_base(&quiet, &m->disks[k], &l->ids[1]))
+                l->child_changed = snap_printf("'%s', which stands on it, was "
+                    "written to since snapshot '%s'", l->ids[1].real, m->name);
+    }
+    snap_ctx_dispose(&quiet);
+}
+
+/* ---- looking ----------------------------------------------------- */
+
+static int look_at_base(struct snap_delete *d, struct snap_delete_layer *l)
+{
+    bool ignored;
+    int rc = snap_fs_get_immutable(d->sc, l->ids[0].real, &l->base_frozen,
+                                   &ignored);
+
+    if (!rc) rc = frozen_by(d, &l->ids[0], &l->base_needed);
+    if (!rc) rc = find_children(d, &l->ids[0], &l->children);
+    return rc;
+}
+
+static int look_at_child(struct snap_delete *d, struct snap_delete_layer *l)
+{
+    struct snap_strings above = { 0 };
+    const char *child = l->children.data[0];
+    bool ignored, waited;
+    int rc = 0;
+
+    /* It is changed, too. */
+    if (!d->p->dry_run) {
+        snap_image_locks_want(&d->h.locks, child, true);
+        rc = snap_image_locks_take(d->sc, &d->h.locks, d->p->lock_timeout_ms,
+                                   &waited);
+    }
+    if (!rc) rc = snap_fs_identify(d->sc, child, &l->ids[1]);
+    if (!rc) rc = snap_fs_get_immutable(d->sc, child, &l->child_frozen,
+                                        &ignored);
+    if (!rc) rc = frozen_by(d, &l->ids[1], &l->child_needed);
+    if (!rc) rc = find_children(d, &l->ids[1], &above);
+    if (!rc && above.len && !l->child_needed)
+        l->child_needed = snap_printf("'%s'", above.data[0]);
+    if (!rc) find_changed(d, l);
+    snap_strings_dispose(&above);
+    return rc;
+}
+
+static int look_for_users(struct snap_delete *d, struct snap_delete_layer *l)
+{
+    struct snap_claim_hits claims = { 0 };
+    struct snap_inuse use = { 0 };
+    const char *who = NULL;
+    size_t which = 0;
+    int self = getpid();
+    int rc = snap_inuse_scan(d->sc, l->ids, 2, &self, 1, &use);
+
+    if (!rc && use.len) {
+        which = use.data[0].image;
+        who = use.data[0].text;
+    } else if (!rc) {
+        rc = snap_claims_on(d->sc, d->h.xen, -1, l->ids, 2, &claims);
+        if (!rc && claims.len) {
+            which = claims.data[0].image;
+            who = claims.data[0].text;
+        }
+    }
+    if (who)
+        l->in_use = snap_printf("'%s' is in use by %s, and layers are merged "
+                                "only when nobody has them", l->ids[which].real,
+                                who);
+    snap_inuse_dispose(&use);
+    snap_claim_hits_dispose(&claims);
+    return rc;
+}
+
+/* What qemu-img says of them; only once nobody writes them. */
+static int look_into(struct snap_delete *d, struct snap_delete_layer *l)
+{
+    int rc = snap_image_chain(d->sc, l->ids[0].real, l->md->format, &l->chain);
+
+    return rc ? rc : snap_image_info(d->sc, l->ids[1].real, "qcow2",
+                                     &l->child);
+}
+
+static int decide(struct snap_delete *d, struct snap_delete_layer *l)
+{
+    struct snap_merge_facts f = { .children = &l->children };
+    int rc = look_at_base(d, l);
+
+    if (!rc && !l->base_needed && l->children.len == 1) {
+        rc = look_at_child(d, l);
+        f.block = l->ids[0].block || l->ids[1].block;
+        if (!rc) rc = look_for_users(d, l);
+        if (!rc && !f.block && !l->in_use) rc = look_into(d, l);
+        if (!rc && l->chain.len) rc = is_made(d, l, &f.base_is_made);
+    }
+    if (rc) return rc;
+    f.base_needed = l->base_needed;
+    f.child_needed = l->child_needed;
+    f.child_changed = l->child_changed;
+    f.in_use = l->in_use;
+    f.base = l->chain.data;
+    f.below = l->chain.len > 1 ? &l->chain.data[1] : NULL;
+    f.child = &l->child;
+    snap_plan_merge(&f, &l->merge);
+    return 0;
+}
+
+static int look(struct snap_delete *d, struct snap_delete_layer *l)
+{
+    int rc = snap_fs_find(d->sc, l->md->image, &l->ids[0], &l->there);
+
+    if (rc || !l->there) return rc;
+    rc = snap_fs_identify(d->sc, l->md->image, &l->ids[0]);
+    if (rc || !d->p->keep_layers) return rc ? rc : decide(d, l);
+    l->merge.why = snap_strdup("layers are to be kept");
+    return 0;
+}
+
+int snap_delete_look_at_layers(struct snap_delete *d)
+{
+    const struct snap_manifest *m = &d->p->set->manifest;
+    size_t i;
+    int rc = 0;
+
+    d->layers = snap_zalloc((m->ndisks + 1) * sizeof(*d->layers));
+    for (i = 0; !rc && i < m->ndisks; i++) {
+        if (m->disks[i].type != SNAP_DISK_EXTERNAL) continue;
+        d->layers[d->nlayers].md = &m->disks[i];
+        rc = look(d, &d->layers[d->nlayers++]);
+    }
     return rc;
 }

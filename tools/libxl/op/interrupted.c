@@ -100,8 +100,12 @@ static void read_mark(const struct snap_json *line,
     } else if (snap_json_get(line, "goes_back")) {
         run->goes_back = true;
     } else if (marks(line, "intend", &run->plan, &n)) {
+        /* Behind the commit the rest is done although one failed. */
+        if (run->begun > run->done && n >= run->begun) run->failed = true;
         run->begun = n + 1;
     } else if (marks(line, "done", &run->plan, &n)) {
+        if (run->failed && n != run->done) return;
+        run->failed = false;
         run->done = n + 1;
         run->answered |= run->plan.steps[n].kind == STEP_MEMORY;
     } else if (marks(line, "undone", &run->plan, &n)) {

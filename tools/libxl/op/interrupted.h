@@ -18,6 +18,8 @@ struct snap_interrupted {
     struct snap_plan plan;
     size_t begun;               /* so many steps were intended, */
     size_t done;                /* and so many are done, in order */
+    bool failed;                /* the next one failed, and others behind it
+                                 * were tried */
     bool committed;             /* the commit step is done */
     /* The guest ran again after it was asked to suspend: it will not stand
      * because of this run any more. */

@@ -331,18 +331,27 @@ static int recover_revert(struct recover *r, libxl_snapshot_result *result)
     return rc;
 }
 
-/* Begun is as good as done: it is finished. */
+/* Up to its commit nothing is lost; from then on it is finished, with a mark in
+ * the journal for each step: one that was done before another recovery must not
+ * be done again by that, when its images are in use again. */
 static int recover_delete(struct recover *r, libxl_snapshot_result *result)
 {
+    const struct snap_interrupted *run = &r->run;
+    bool finish = run->begun > run->plan.commit;
     struct snap_act a = {
-        .sc = r->sc, .xen = r->xen, .memory_fd = -1, .notes = &result->notes,
+        .sc = r->sc, .xen = r->xen, .journal = &r->journal, .memory_fd = -1,
+        .notes = &result->notes,
     };
-    int rc = r->run.begun ? forwards(&a, &r->run, r->run.done) : 0;
+    int rc = snap_journal_mend(r->sc, &r->journal);
 
     if (!rc)
+        rc = finish ? snap_act_finish(&a, &run->plan, run->done)
+                    : snap_act_undo(&a, &run->plan, run->begun);
+    if (!rc && finish) snap_op_advise_merged(&run->plan, result);
+    if (!rc)
         snap_strings_take(&result->notes, snap_printf(
-            "deleting a snapshot of domain '%s' was %s", r->run.name,
-            r->run.begun ? "finished" : "not begun"));
+            "deleting a snapshot of domain '%s' was %s", run->name,
+            finish ? "finished" : run->begun ? "undone" : "not begun"));
     snap_qmp_close(a.qmp);
     snap_worker_stop(a.worker);
     return rc;

@@ -62,6 +62,14 @@ static const struct {
     [STEP_RELINK] = { "relink",
         "note in {path} that its parent is {parent}" },
     [STEP_REMOVE_SNAPSHOT] = { "remove-snapshot", "remove {path}" },
+    [STEP_MERGE_UP] = { "merge-up",
+        "copy what {path} needs of {base} into it, as {aside} ({vdev}, {bytes} "
+        "bytes at most)" },
+    [STEP_MERGE_DOWN] = { "merge-down",
+        "write what {top} holds into {path}, as {aside} ({vdev}, {bytes} bytes "
+        "at most)" },
+    [STEP_PUT_BACK] = { "put-back", "call {aside} {path} again" },
+    [STEP_REMOVE_LAYER] = { "remove-layer", "remove {path}" },
 };
 
 void snap_plan_dispose(struct snap_plan *p)

@@ -39,6 +39,10 @@ enum snap_step_kind {
     STEP_DELETE_TAG,
     STEP_RELINK,
     STEP_REMOVE_SNAPSHOT,
+    STEP_MERGE_UP,
+    STEP_MERGE_DOWN,
+    STEP_PUT_BACK,
+    STEP_REMOVE_LAYER,
     STEP_KINDS              /* how many */
 };
 

@@ -140,35 +140,33 @@ static int claimed(struct snap_act *a, const struct snap_step *s,
     return rc;
 }
 
-static int idle_images(struct snap_act *a, const struct snap_step *s,
-                       struct snap_fs_id *ids, size_t *n)
+int snap_step_check_idle(struct snap_act *a, const struct snap_step *s,
+                         const struct snap_fs_id *ids, size_t n)
 {
     int skip[2] = { getpid(), snap_step_get_u64(s, "qemu-pid") };
     struct snap_inuse use = { 0 };
-    const char *path;
-    int rc = 0;
+    int rc;
 
-    for (*n = 0; (path = snap_step_get_nth(s, "image", *n)); ++*n) {
-        rc = snap_fs_identify(a->sc, path, &ids[*n]);
-        if (rc) return rc;
-    }
-    if (!*n) return 0;
-    rc = snap_inuse_scan(a->sc, ids, *n, skip, 2, &use);
+    if (!n) return 0;
+    rc = snap_inuse_scan(a->sc, ids, n, skip, 2, &use);
     if (!rc && use.len)
         rc = snap_fail(a->sc, ERROR_FAIL, "image '%s' is in use by %s",
                        ids[use.data[0].image].real, use.data[0].text);
     snap_inuse_dispose(&use);
-    return rc ? rc : claimed(a, s, ids, *n);
+    return rc ? rc : claimed(a, s, ids, n);
 }
 
 static int recheck_idle_apply(struct snap_act *a, const struct snap_step *s)
 {
     struct snap_fs_id *ids = snap_zalloc((s->args.len + 1) * sizeof(*ids));
-    size_t i, n = 0;
+    const char *path;
+    size_t i, n;
     int rc;
 
     rc = recheck_domain(a, s);
-    if (!rc) rc = idle_images(a, s, ids, &n);
+    for (n = 0; !rc && (path = snap_step_get_nth(s, "image", n)); n++)
+        rc = snap_fs_identify(a->sc, path, &ids[n]);
+    if (!rc) rc = snap_step_check_idle(a, s, ids, n);
     for (i = 0; i <= n; i++)
         free(ids[i].real);
     free(ids);

@@ -38,6 +38,10 @@ static const struct snap_step_ops *const step_table[STEP_KINDS] = {
     [STEP_DELETE_TAG] = &snap_step_delete_tag,
     [STEP_RELINK] = &snap_step_relink,
     [STEP_REMOVE_SNAPSHOT] = &snap_step_remove_snapshot,
+    [STEP_MERGE_UP] = &snap_step_merge_up,
+    [STEP_MERGE_DOWN] = &snap_step_merge_down,
+    [STEP_PUT_BACK] = &snap_step_put_back,
+    [STEP_REMOVE_LAYER] = &snap_step_remove_layer,
 };
 
 const struct snap_step_ops *snap_step_ops(enum snap_step_kind kind)
@@ -178,15 +182,16 @@ static bool others_need(enum snap_step_kind kind)
     case STEP_BUILD:
     case STEP_DELETE_TAG:
     case STEP_DELETE_TAG_LIVE:
+    case STEP_REMOVE_SNAPSHOT:
+    case STEP_MERGE_DOWN:
+    case STEP_PUT_BACK:
         return true;
     default:
         return false;
     }
 }
 
-/* After the commit: forward only; what fails is told, the rest still done. */
-static int run_after_commit(struct snap_act *a, const struct snap_plan *p,
-                            size_t i)
+int snap_act_finish(struct snap_act *a, const struct snap_plan *p, size_t i)
 {
     enum progress came;
     int first = 0;
@@ -230,7 +235,7 @@ int snap_act_run(struct snap_act *a, const struct snap_plan *p, int *outcome)
         *outcome = LIBXL_SNAPSHOT_NOT_WHOLE;
         return rc;
     }
-    rc = run_after_commit(a, p, i);
+    rc = snap_act_finish(a, p, i);
     /* One that stays open is in the way of the next command. */
     if (!rc && !a->more_follows) rc = snap_journal_close(a->sc, a->journal);
     *outcome = rc ? LIBXL_SNAPSHOT_NOT_WHOLE : LIBXL_SNAPSHOT_DONE;

@@ -75,6 +75,10 @@ const struct snap_step_ops *snap_step_ops(enum snap_step_kind kind);
  */
 int snap_act_run(struct snap_act *a, const struct snap_plan *p, int *outcome);
 
+/* The steps from i on, behind the commit: forward only.  What fails is told, the
+ * rest still done, unless it would do harm then. */
+int snap_act_finish(struct snap_act *a, const struct snap_plan *p, size_t i);
+
 /* Undo steps [0, n) backwards; every step is tried; first failure returned. */
 int snap_act_undo(struct snap_act *a, const struct snap_plan *p, size_t n);
 
@@ -91,6 +95,22 @@ int snap_act_qmp(struct snap_act *a, const char *path, struct snap_qmp **q);
 int snap_step_was_built(struct snap_act *a, const struct snap_plan *p,
                         const struct snap_step *s, bool *was);
 
+/* Nobody has these images open but who the step says may (qemu-pid), and no
+ * domain but its own (domid) names one or has it below its disks. In
+ * revert.c. */
+int snap_step_check_idle(struct snap_act *a, const struct snap_step *s,
+                         const struct snap_fs_id *ids, size_t n);
+
+/*
+ * Change the manifest in a snapshot's directory; one that was moved or removed
+ * meanwhile is passed over.  `change` returns 1: write it, 0: leave it, or an
+ * error.  In manifests.c.
+ */
+typedef int snap_change_fn(struct snap_act *a, struct snap_manifest *m,
+                           void *arg);
+int snap_step_change_manifest(struct snap_act *a, const char *dir,
+                              snap_change_fn *change, void *arg);
+
 /* The domain of a step (domid, uuid) stands suspended. In save.c. */
 int snap_step_check_stands(struct snap_act *a, const struct snap_step *s);
 
@@ -106,6 +126,8 @@ extern const struct snap_step_ops
     snap_step_recheck_idle, snap_step_destroy, snap_step_destroyed,
     snap_step_monitor_end,
     snap_step_apply_tag, snap_step_build, snap_step_delete_tag_live,
-    snap_step_delete_tag, snap_step_relink, snap_step_remove_snapshot;
+    snap_step_delete_tag, snap_step_relink, snap_step_remove_snapshot,
+    snap_step_merge_up, snap_step_merge_down, snap_step_put_back,
+    snap_step_remove_layer;
 
 #endif

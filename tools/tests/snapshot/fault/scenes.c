@@ -13,9 +13,11 @@
 #define OLD 0x11                /* what the guest wrote before the snapshot */
 #define NEW 0x22                /* and after */
 #define LOCK_MS 60000
+#define SNAPSHOTS_MAX 8
 
 char scene_dir[128];
 bool scene_again;
+static bool sees_contents;      /* scene_look() does */
 static int lock_ms = LOCK_MS;
 
 static char *path_of(const char *name)
@@ -45,24 +47,33 @@ static char *overlay_path(void *arg, const char *vdev, const char *image)
 struct create {
     libxl_snapshot_create_params p;
     libxl_snapshot_disk disks[HOST_DISKS];
-    char *directory, *current;
+    char *directory, *current, *name, *parent;
 };
 
-static void say_create(const struct scene *s, const char *name,
+/* The snapshots of a scene are s1, s2 and so on, each of the one before. */
+static char *directory_of(unsigned number)
+{
+    AUTO_FREE char *in_store = snap_printf("store/s%u", number);
+
+    return path_of(in_store);
+}
+
+static void say_create(const struct scene *s, unsigned number,
                        struct create *c)
 {
-    AUTO_FREE char *in_store = snap_printf("store/%s", name);
 
     *c = (struct create){
         .disks = { { .vdev = "xvda", .kind = s->first },
                    { .vdev = "xvdb", .kind = s->second } },
-        .directory = path_of(in_store),
+        .directory = directory_of(number),
         .current = path_of("store/current"),
+        .name = snap_printf("s%u", number),
+        .parent = number > 1 ? snap_printf("s%u", number - 1) : NULL,
     };
     c->p = (libxl_snapshot_create_params){
-        .domid = fake->domid, .name = name, .directory = c->directory,
+        .domid = fake->domid, .name = c->name, .directory = c->directory,
         .current_path = c->current, .disks = c->disks, .ndisks = HOST_DISKS,
-        .parent = strcmp(name, "s1") ? "s1" : NULL,
+        .parent = c->parent,
         .overlay_path = overlay_path, .overlay_arg = (void *)s,
         .live = s->live,
         .lock_timeout_ms = lock_ms,
@@ -73,6 +84,8 @@ static void forget_create(struct create *c)
 {
     free(c->directory);
     free(c->current);
+    free(c->name);
+    free(c->parent);
 }
 
 static int run_create(const struct scene *s, libxl_snapshot_ctx *sc)
@@ -80,7 +93,7 @@ static int run_create(const struct scene *s, libxl_snapshot_ctx *sc)
     libxl_snapshot_result result = { 0 };
     struct create c;
 
-    say_create(s, s->before ? "s2" : "s1", &c);
+    say_create(s, s->before ? s->above + 2 : 1, &c);
     libxl_snapshot_create(sc, &c.p, &result);
     libxl_snapshot_result_dispose(&result);
     forget_create(&c);
@@ -161,7 +174,7 @@ static int run_revert(const struct scene *s, libxl_snapshot_ctx *sc)
     libxl_snapshot_set set = { 0 };
     struct create keep;
 
-    say_create(s, "s2", &keep);
+    say_create(s, 2, &keep);
     if (!libxl_snapshot_load(sc, directory, &set))
         libxl_snapshot_revert(sc, &(libxl_snapshot_revert_params){
             .domain_name = fake->name, .set = &set,
@@ -179,24 +192,38 @@ static int run_revert(const struct scene *s, libxl_snapshot_ctx *sc)
     return libxl_snapshot_outcome(sc);
 }
 
+/* Not the one that is deleted. */
+static int load_others(const struct scene *s, libxl_snapshot_ctx *sc,
+                       libxl_snapshot_set *others, size_t *n)
+{
+    unsigned i;
+    int rc = 0;
+
+    for (*n = 0, i = 1; !rc && i <= s->above + 1; i++) {
+        AUTO_FREE char *directory = directory_of(i);
+
+        if (i != s->deletes)
+            rc = libxl_snapshot_load(sc, directory, &others[(*n)++]);
+    }
+    return rc;
+}
+
 static int run_delete(const struct scene *s, libxl_snapshot_ctx *sc)
 {
-    AUTO_FREE char *one = path_of("store/s1");
-    AUTO_FREE char *two = path_of("store/s2");
-    const char *directory = s->deletes_last ? two : one;
-    const char *beside = s->deletes_last ? one : two;
+    AUTO_FREE char *directory = directory_of(s->deletes);
     AUTO_FREE char *current = path_of("store/current");
     libxl_snapshot_result result = { 0 };
-    libxl_snapshot_set set = { 0 }, other = { 0 };
+    libxl_snapshot_set set = { 0 }, others[SNAPSHOTS_MAX] = { { 0 } };
+    size_t i, n = 0;
 
     if (!libxl_snapshot_load(sc, directory, &set)
-        && (!s->frozen || !libxl_snapshot_load(sc, beside, &other)))
+        && !load_others(s, sc, others, &n))
         libxl_snapshot_delete(sc, &(libxl_snapshot_delete_params){
             .domain_name = fake->name, .set = &set, .current_path = current,
-            .others = &other, .nothers = s->frozen,
+            .others = others, .nothers = n,
             .lock_timeout_ms = LOCK_MS, .retry_command = SCENE_AGAIN,
         }, &result);
-    libxl_snapshot_set_dispose(&other);
+    for (i = 0; i < n; i++) libxl_snapshot_set_dispose(&others[i]);
     libxl_snapshot_set_dispose(&set);
     libxl_snapshot_result_dispose(&result);
     return libxl_snapshot_outcome(sc);
@@ -285,18 +312,33 @@ static int in_child(const struct scene *s,
     return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
 }
 
+/* The guest writes more to its present images than there is below. */
+static void grow(void)
+{
+    unsigned i;
+
+    for (i = 0; i < HOST_DISKS; i++)
+        if (run_program((const char *const[]){
+                "qemu-io", "-f", "qcow2", "-c", "write -q -P 5 256k 512k",
+                host->disk[i].file, NULL }))
+            bail("qemu-io cannot write to %s", host->disk[i].file);
+}
+
 static void a_snapshot(const struct scene *s)
 {
     struct scene first = { .name = s->name, .first = s->first,
                            .second = s->second };
+    unsigned i;
 
     if (in_child(&first, run_create)) bail("%s: no snapshot", s->name);
     host_guest_writes(NEW);
-    if (s->frozen) {
-        first.first = first.second = LIBXL_SNAPSHOT_DISK_EXTERNAL;
-        first.before = a_snapshot;
-        if (in_child(&first, run_create)) bail("%s: no second", s->name);
+    first.first = first.second = LIBXL_SNAPSHOT_DISK_EXTERNAL;
+    first.before = a_snapshot;
+    for (i = 0; i < s->above; i++) {
+        first.above = i;
+        if (in_child(&first, run_create)) bail("%s: no s%u", s->name, i + 2);
     }
+    if (s->grows) grow();
     if (!s->off) return;
     libxl_domain_destroy(NULL, fake->domid, NULL);
     host_stop();
@@ -408,13 +450,13 @@ const struct scene scenes[] = {
       .off = true },
     { "revert-frozen", a_snapshot, run_revert,
       LIBXL_SNAPSHOT_DISK_INTERNAL, LIBXL_SNAPSHOT_DISK_INTERNAL,
-      .frozen = true },
+      .above = 1 },
     { "revert-slow", a_snapshot, run_revert,
       LIBXL_SNAPSHOT_DISK_INTERNAL, LIBXL_SNAPSHOT_DISK_INTERNAL,
       .slow = true },
     { "revert-old-kernel", a_snapshot, run_revert,
       LIBXL_SNAPSHOT_DISK_INTERNAL, LIBXL_SNAPSHOT_DISK_INTERNAL,
-      .frozen = true, .old_kernel = true },
+      .above = 1, .old_kernel = true },
     { "revert-config", a_snapshot, run_revert,
       LIBXL_SNAPSHOT_DISK_EXTERNAL, LIBXL_SNAPSHOT_DISK_EXTERNAL,
       .furnished = true },
@@ -425,18 +467,29 @@ const struct scene scenes[] = {
       LIBXL_SNAPSHOT_DISK_INTERNAL, LIBXL_SNAPSHOT_DISK_EXTERNAL,
       .block = true },
     { "delete", a_snapshot, run_delete,
-      LIBXL_SNAPSHOT_DISK_INTERNAL, LIBXL_SNAPSHOT_DISK_INTERNAL },
+      LIBXL_SNAPSHOT_DISK_INTERNAL, LIBXL_SNAPSHOT_DISK_INTERNAL,
+      .deletes = 1 },
     { "delete-off", a_snapshot, run_delete,
       LIBXL_SNAPSHOT_DISK_INTERNAL, LIBXL_SNAPSHOT_DISK_INTERNAL,
-      .off = true },
+      .off = true, .deletes = 1 },
     { "delete-layers", a_snapshot, run_delete,
-      LIBXL_SNAPSHOT_DISK_EXTERNAL, LIBXL_SNAPSHOT_DISK_INTERNAL },
+      LIBXL_SNAPSHOT_DISK_EXTERNAL, LIBXL_SNAPSHOT_DISK_INTERNAL,
+      .deletes = 1 },
+    { "delete-down", a_snapshot, run_delete,
+      LIBXL_SNAPSHOT_DISK_EXTERNAL, LIBXL_SNAPSHOT_DISK_INTERNAL,
+      .off = true, .deletes = 1 },
+    { "delete-up", a_snapshot, run_delete,
+      LIBXL_SNAPSHOT_DISK_EXTERNAL, LIBXL_SNAPSHOT_DISK_EXTERNAL,
+      .off = true, .above = 1, .deletes = 2, .grows = true },
+    { "delete-middle", a_snapshot, run_delete,
+      LIBXL_SNAPSHOT_DISK_EXTERNAL, LIBXL_SNAPSHOT_DISK_EXTERNAL,
+      .off = true, .above = 2, .deletes = 2 },
     { "delete-first", a_snapshot, run_delete,
       LIBXL_SNAPSHOT_DISK_EXTERNAL, LIBXL_SNAPSHOT_DISK_EXTERNAL,
-      .frozen = true },
+      .above = 1, .deletes = 1 },
     { "delete-last", a_snapshot, run_delete,
       LIBXL_SNAPSHOT_DISK_EXTERNAL, LIBXL_SNAPSHOT_DISK_EXTERNAL,
-      .frozen = true, .deletes_last = true },
+      .above = 1, .deletes = 2 },
     { "check", NULL, run_check,
       LIBXL_SNAPSHOT_DISK_AUTO, LIBXL_SNAPSHOT_DISK_AUTO },
     { "verify", a_snapshot, run_verify,
@@ -557,6 +610,7 @@ void scene_set(const struct scene *s)
     fake->save_us = 30000;
     fake->slow_ms = s->slow ? 40 : 0;
     control->old_kernel = s->old_kernel;
+    sees_contents = s->off && s->run == run_delete;
     host_furnished = s->furnished;
     host_start(scene_dir, (const char *const *)images);
     for (i = 0; i < HOST_DISKS; i++) free(images[i]);
@@ -567,6 +621,18 @@ void scene_set(const struct scene *s)
 /* ---- what can be seen -------------------------------------------- */
 
 static struct snap_text *seen;
+
+/* Of a domain that is off nobody else sees whether its disks are right. */
+static void look_at_contents(const char *path)
+{
+    static const char begin[] = "00000000:  ";
+    AUTO_FREE char *dump = read_program((const char *const[]){
+        "qemu-io", "-r", "-U", "-f", "qcow2", "-c", "read -v 0 16", path,
+        NULL });
+    const char *at = dump ? strstr(dump, begin) : NULL;
+
+    snap_text_add(seen, " holds %.2s", at ? at + strlen(begin) : "??");
+}
 
 /* Tags and what is below. */
 static void look_at_image(const char *path)
@@ -587,6 +653,7 @@ static void look_at_image(const char *path)
     free(text);
     below = snap_json_get_str(image, "backing-filename");
     if (below) snap_text_add(seen, " on %s", strrchr(below, '/') + 1);
+    if (sees_contents) look_at_contents(path);
     tags = snap_json_get(image, "snapshots");
     for (i = 0; i < snap_json_len(tags); i++)
         snap_text_add(seen, " tag %s", snap_json_get_str(

@@ -100,8 +100,9 @@ struct scene {
     int (*run)(const struct scene *scene, libxl_snapshot_ctx *sc);
     libxl_snapshot_disk_kind first, second;     /* of the disks */
     bool live, off, keep;
-    bool frozen;                /* an external snapshot stands on the images */
-    bool deletes_last;          /* that one */
+    /* How many external ones stand on that; which of all is deleted, from 1. */
+    unsigned above, deletes;
+    bool grows;                 /* the present images hold most */
     bool slow;                  /* what is done is seen later */
     bool old_kernel;
     bool furnished;             /* and the user gives its xl.cfg */

@@ -260,6 +260,23 @@ static void removes(void)
     is_int(snap_fs_remove_dir(&sc, dir), 0, "and once more");
 }
 
+static void moves(void)
+{
+    AUTO_FREE char *from = in_tmp("from"), *to = in_tmp("to");
+
+    put(from, "x");
+    put(to, "y");
+    ok(snap_fs_move(&sc, from, to) < 0, "a file is not renamed over another");
+    like(sc.message, "exists", "which is said");
+    snap_clear(&sc);
+    unlink(to);
+    is_int(snap_fs_move(&sc, from, to), 0, "where nothing is, it is renamed");
+    ok(access(from, F_OK) && !access(to, F_OK), "and has that name only");
+    ok(snap_fs_move(&sc, from, to) < 0, "what is not there is not renamed");
+    snap_clear(&sc);
+    unlink(to);
+}
+
 /* ---- publishing ---- */
 
 static bool holds(const char *path, const char *text)
@@ -744,6 +761,7 @@ int main(void)
     reads_small_files();
     makes_directories();
     removes();
+    moves();
     publishes();
     fails_without_a_trace();
     allocates();

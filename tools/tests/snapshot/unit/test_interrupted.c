@@ -67,6 +67,21 @@ static void test_how_far(void)
     ok(run.committed, "one that is done is");
 }
 
+static void test_failed(void)
+{
+    journal(HEAD STEPS ",{\"intend\":2},{\"done\":2},{\"intend\":3}"
+            ",{\"intend\":4},{\"done\":4}");
+    is_uint(run.done, 3, "a step that failed is not done because the next "
+            "one is");
+    is_uint(run.begun, 5, "though that was begun");
+    journal(HEAD STEPS ",{\"intend\":2},{\"done\":2},{\"intend\":3}"
+            ",{\"intend\":4},{\"done\":4},{\"intend\":3},{\"done\":3}");
+    is_uint(run.done, 4, "done later, it is, and what was done behind it is "
+            "to be done again");
+    journal(HEAD STEPS ",{\"intend\":3},{\"intend\":3},{\"done\":3}");
+    is_uint(run.done, 4, "a step that was begun twice and is done is done");
+}
+
 static void test_guest(void)
 {
     journal(HEAD STEPS ",{\"intend\":1},{\"done\":1},{\"intend\":2}");
@@ -108,6 +123,7 @@ static void test_damaged(void)
 int main(void)
 {
     test_how_far();
+    test_failed();
     test_guest();
     test_damaged();
     snap_interrupted_dispose(&run);

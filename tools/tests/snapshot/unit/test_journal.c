@@ -112,6 +112,26 @@ static void test_content(void)
 }
 
 /* As snapshot-revert --keep does. */
+static void test_mend(void)
+{
+    AUTO_JSON struct snap_json *lines = NULL;
+    struct snap_journal j;
+
+    begin(&j, "torn");
+    if (write(j.fd, "{\"step\": 1, \"ki", 16) != 16) bail("cannot write");
+    is_int(snap_journal_mend(&sc, &j), 0, "a torn last line is cut off");
+    add(&j, "more", "x");
+    is_int(snap_journal_load(&sc, &j, &lines), 0, "so that more can be added");
+    is_uint(snap_json_len(lines), 2, "and nothing else is missing");
+    is_int(snap_journal_mend(&sc, &j), 0, "a whole last line");
+    snap_json_free(lines);
+    snap_journal_load(&sc, &j, &lines);
+    is_uint(snap_json_len(lines), 2, "stays");
+    snap_journal_close(&sc, &j);
+    is_int(snap_journal_mend(&sc, &j), 0, "of nothing nothing is cut off");
+    snap_journal_unlock(&j);
+}
+
 static void test_takeover(void)
 {
     AUTO_JSON struct snap_json *head = snap_json_new_object();
@@ -183,6 +203,7 @@ int main(void)
     test_lock();
     test_waiting();
     test_content();
+    test_mend();
     test_takeover();
     test_peek();
     test_hostile();

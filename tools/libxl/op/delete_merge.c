@@ -1,0 +1,208 @@
+/* SPDX-License-Identifier: LGPL-2.1-only */
+/*
+ * The steps of a delete that merge layers, in three parts of the plan.  A child
+ * that got what it needs of the base (up) reads as before, so this comes before
+ * the commit and can be undone.  A base that is written (down) is not the
+ * snapshot's any more: that is the commit.  What is not needed any more goes at
+ * the end.
+ */
+#include <limits.h>
+#include <string.h>
+
+#include "op/delete.h"
+
+#define ASIDE ".xl-merging"     /* behind the name of an image meanwhile */
+
+static char *aside(const char *path)
+{
+    return snap_printf("%s" ASIDE, path);
+}
+
+/* ---- does it fit ------------------------------------------------- */
+
+/* `bytes` more for the file of that id, on whose file system others may want
+ * space as well. */
+static int reserve(struct snap_delete *d, const struct snap_fs_id *id,
+                   uint64_t bytes)
+{
+    struct snap_delete_space *s = d->space;
+    size_t i;
+    int rc;
+
+    for (i = 0; i < d->nspace && d->space[i].dev != id->dev; i++)
+        continue;
+    if (i == d->nspace) {
+        d->space = snap_realloc(d->space, (i + 1) * sizeof(*d->space));
+        d->space[d->nspace++] = (struct snap_delete_space){ .dev = id->dev };
+        rc = snap_fs_free_bytes(d->sc, id->real, &d->space[i].have);
+        if (rc) return rc;
+    }
+    s = &d->space[i];
+    s->need += bytes;
+    if (s->need <= s->have) return 0;
+    return snap_fail(d->sc, ERROR_INVAL, "merging into '%s' may take %llu MiB "
+                     "on its file system, %llu MiB are free there: make room "
+                     "first, or keep the layers with --keep-layers", id->real,
+                     (unsigned long long)s->need >> 20,
+                     (unsigned long long)s->have >> 20);
+}
+
+static int check_name(struct snap_delete *d, const char *path)
+{
+    AUTO_FREE char *other = aside(path);
+    struct snap_fs_id ignored;
+    bool there;
+    int rc = snap_fs_find(d->sc, other, &ignored, &there);
+
+    if (!rc && strlen(strrchr(other, '/') + 1) > NAME_MAX)
+        rc = snap_fail(d->sc, ERROR_INVAL, "the name of '%s' is too long to be "
+                       "merged; keep the layers with --keep-layers", path);
+    if (!rc && there)
+        rc = snap_fail(d->sc, ERROR_INVAL, "'%s' is in the way of a merge; "
+                       "look at it, and move it away", other);
+    return rc;
+}
+
+/* The file that is written, and the names that are wanted. */
+static int check_merge(struct snap_delete *d, const struct snap_delete_layer *l)
+{
+    bool up = l->merge.way == SNAP_MERGE_UP;
+    int rc = check_name(d, l->ids[1].real);
+
+    if (!rc && !up) rc = check_name(d, l->ids[0].real);
+    return rc ? rc : reserve(d, &l->ids[up], l->merge.bytes);
+}
+
+/* ---- steps ------------------------------------------------------- */
+
+/* The snapshots that froze the image, or (`overlay`) that made it. */
+static void add_manifests(struct snap_delete *d, struct snap_step *s,
+                          const struct snap_fs_id *id, bool overlay)
+{
+    size_t i, k;
+
+    for (i = 0; i < d->p->nothers; i++) {
+        const struct snap_manifest *m = &d->p->others[i].manifest;
+
+        for (k = 0; k < m->ndisks; k++) {
+            const struct snap_manifest_disk *md = &m->disks[k];
+
+            if (md->type != SNAP_DISK_EXTERNAL
+                || !snap_fs_leads_to(overlay ? md->overlay : md->image, id))
+                continue;
+            snap_step_arg(s, "manifest", d->p->others[i].directory);
+            snap_step_arg(s, "disk", md->vdev);
+        }
+    }
+}
+
+static void add_aside(struct snap_step *s, const char *path, bool frozen)
+{
+    AUTO_FREE char *other = aside(path);
+
+    snap_step_arg(s, "path", path);
+    snap_step_arg(s, "aside", other);
+    if (frozen) snap_step_arg(s, "frozen", "yes");
+}
+
+static void tell(struct snap_delete *d, const struct snap_delete_layer *l)
+{
+    bool up = l->merge.way == SNAP_MERGE_UP;
+
+    snap_strings_take(&d->plan.notes, snap_printf(
+        "%s: '%s' is merged into '%s', up to %llu KiB are copied",
+        l->md->vdev, l->ids[!up].real, l->ids[up].real,
+        (unsigned long long)(l->merge.bytes + 1023) / 1024));
+}
+
+static int plan_up(struct snap_delete *d, const struct snap_delete_layer *l)
+{
+    const struct snap_image *below = &l->chain.data[1];
+    struct snap_step *s;
+    int rc = check_merge(d, l);
+
+    if (rc) return rc;
+    tell(d, l);
+    s = snap_plan_add(&d->plan, STEP_MERGE_UP);
+    snap_step_arg(s, "vdev", l->md->vdev);
+    add_aside(s, l->ids[1].real, l->child_frozen);
+    snap_step_arg(s, "base", l->ids[0].real);
+    snap_step_arg(s, "below", below->path);
+    snap_step_arg(s, "below-format", below->format);
+    snap_step_arg_u64(s, "bytes", l->merge.bytes);
+    add_manifests(d, s, &l->ids[1], false);
+    s = snap_plan_add(&d->plan, STEP_PUT_BACK);
+    add_aside(s, l->ids[1].real, l->child_frozen);
+    return 0;
+}
+
+int snap_delete_plan_up(struct snap_delete *d)
+{
+    size_t i;
+    int rc = 0;
+
+    for (i = 0; !rc && i < d->nlayers; i++) {
+        struct snap_delete_layer *l = &d->layers[i];
+
+        if (!l->there)
+            snap_strings_take(&d->plan.notes, snap_printf(
+                "%s: the frozen base '%s' is gone", l->md->vdev,
+                l->md->image));
+        else if (l->merge.way == SNAP_MERGE_KEEP)
+            snap_strings_take(&d->plan.notes, snap_printf(
+                "%s: '%s' stays: %s", l->md->vdev, l->ids[0].real,
+                l->merge.why));
+        else if (l->merge.way == SNAP_MERGE_UP)
+            rc = plan_up(d, l);
+        else
+            rc = check_merge(d, l);
+    }
+    return rc;
+}
+
+static void plan_down(struct snap_delete *d, const struct snap_delete_layer *l)
+{
+    AUTO_FREE char *top_aside = aside(l->ids[1].real);
+    AUTO_FREE char *spec = snap_spec_print(l->md->vdev, l->md->format, true,
+                                           l->ids[0].real);
+    struct snap_step *s = snap_plan_add(&d->plan, STEP_MERGE_DOWN);
+
+    tell(d, l);
+    snap_step_arg(s, "vdev", l->md->vdev);
+    add_aside(s, l->ids[0].real, l->base_frozen);
+    snap_step_arg(s, "format", l->md->format);
+    snap_step_arg(s, "top", l->ids[1].real);
+    snap_step_arg(s, "top-aside", top_aside);
+    snap_step_arg_u64(s, "bytes", l->merge.bytes);
+    s = snap_plan_add(&d->plan, STEP_PUT_BACK);
+    add_aside(s, l->ids[0].real, false);
+    snap_step_arg(s, "spec", spec);
+}
+
+void snap_delete_plan_down(struct snap_delete *d)
+{
+    size_t i;
+
+    for (i = 0; i < d->nlayers; i++)
+        if (d->layers[i].merge.way == SNAP_MERGE_DOWN)
+            plan_down(d, &d->layers[i]);
+}
+
+void snap_delete_plan_removals(struct snap_delete *d)
+{
+    size_t i;
+
+    for (i = 0; i < d->nlayers; i++) {
+        const struct snap_delete_layer *l = &d->layers[i];
+        bool up = l->merge.way == SNAP_MERGE_UP;
+        AUTO_FREE char *path = NULL;
+        struct snap_step *s;
+
+        if (!l->there || l->merge.way == SNAP_MERGE_KEEP) continue;
+        path = up ? snap_strdup(l->ids[0].real) : aside(l->ids[1].real);
+        s = snap_plan_add(&d->plan, STEP_REMOVE_LAYER);
+        snap_step_arg(s, "path", path);
+        snap_step_arg(s, "into", l->ids[up].real);
+        add_manifests(d, s, &l->ids[!up], true);
+    }
+}
