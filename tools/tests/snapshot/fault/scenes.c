@@ -483,7 +483,7 @@ const struct scene scenes[] = {
       .off = true, .above = 1, .deletes = 2, .grows = true },
     { "delete-middle", a_snapshot, run_delete,
       LIBXL_SNAPSHOT_DISK_EXTERNAL, LIBXL_SNAPSHOT_DISK_EXTERNAL,
-      .off = true, .above = 2, .deletes = 2 },
+      .off = true, .above = 2, .deletes = 2, .old_kernel = true },
     { "delete-first", a_snapshot, run_delete,
       LIBXL_SNAPSHOT_DISK_EXTERNAL, LIBXL_SNAPSHOT_DISK_EXTERNAL,
       .above = 1, .deletes = 1 },
