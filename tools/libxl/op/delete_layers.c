@@ -142,6 +142,15 @@ static int is_made(struct snap_delete *d, const struct snap_delete_layer *l,
     return rc;
 }
 
+static bool base_changed(const struct snap_delete_layer *l)
+{
+    struct snap_ctx quiet = SNAP_CTX_INIT;
+    int rc = snap_check_base(&quiet, l->md, &l->ids[0]);
+
+    snap_ctx_dispose(&quiet);
+    return rc;
+}
+
 /* A snapshot that froze the child, which is not as noted: nobody may note it
  * again as if it were. */
 static void find_changed(struct snap_delete *d, struct snap_delete_layer *l)
@@ -250,6 +259,7 @@ static int decide(struct snap_delete *d, struct snap_delete_layer *l)
         if (!rc && l->chain.len) rc = is_made(d, l, &f.base_is_made);
     }
     if (rc) return rc;
+    f.base_changed = base_changed(l);
     f.base_needed = l->base_needed;
     f.child_needed = l->child_needed;
     f.child_changed = l->child_changed;

@@ -50,6 +50,10 @@ static char *why_kept(const struct snap_merge_facts *f)
     if (f->block) return snap_printf("'%s' stands on it, and what is on a "
                                      "block device is not merged", c->data[0]);
     if (f->in_use) return snap_strdup(f->in_use);
+    if (f->base_changed)
+        return snap_printf("it was written to since the snapshot, so '%s', "
+                           "which stands on it, does not fit it any more",
+                           c->data[0]);
     if (f->child_changed) return snap_strdup(f->child_changed);
     for (i = 0; i < 2; i++)
         if (why_unfit(both[i]))

@@ -17,6 +17,7 @@ struct snap_merge_facts {
     const struct snap_image *base, *child;  /* child: NULL, not looked at */
     const struct snap_image *below;     /* of the base; NULL: it stands alone */
     bool block;                 /* the base or the child is a block device */
+    bool base_changed;          /* it was written to since the snapshot */
     bool base_is_made;          /* by a snapshot or a revert of ours */
     const char *base_needed;    /* who wants it as it is; NULL: nobody */
     const struct snap_strings *children;    /* the images on it */

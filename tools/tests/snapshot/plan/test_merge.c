@@ -95,6 +95,11 @@ static void test_kept(void)
     is_str(decide(&f), "keep: '/c' is in use by process 812 (qemu)",
            "and one in use");
     f = plain();
+    f.base_changed = true;
+    is_str(decide(&f), "keep: it was written to since the snapshot, so '/c', "
+           "which stands on it, does not fit it any more", "and one that a "
+           "domain was started on by mistake");
+    f = plain();
     f.child_changed = "'/c' was written to since";
     is_str(decide(&f), "keep: '/c' was written to since", "and one below a "
            "frozen base that is not what it was");
