@@ -12,10 +12,15 @@ static uint64_t be(const unsigned char *p, int n)
     return v;
 }
 
+bool snap_qcow2_is(const unsigned char head[SNAP_QCOW2_HEAD_BYTES])
+{
+    return !memcmp(head, "QFI\xfb", 4);
+}
+
 bool snap_qcow2_backing_at(const unsigned char head[SNAP_QCOW2_HEAD_BYTES],
                            uint64_t *offset, uint32_t *len)
 {
-    if (memcmp(head, "QFI\xfb", 4)) return false;
+    if (!snap_qcow2_is(head)) return false;
     *offset = be(head + 8, 8);
     *len = be(head + 16, 4);
     return *offset >= 72 && *offset < (2u << 20) && *len

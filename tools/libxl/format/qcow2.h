@@ -13,6 +13,7 @@
 #define SNAP_QCOW2_HEAD_BYTES 20
 #define SNAP_QCOW2_MAX_BACKING 1023
 
+bool snap_qcow2_is(const unsigned char head[SNAP_QCOW2_HEAD_BYTES]);
 /* From the first 20 bytes: where the backing name stands. false: no qcow2,
  * or none, or out of bounds. */
 bool snap_qcow2_backing_at(const unsigned char head[SNAP_QCOW2_HEAD_BYTES],

@@ -15,8 +15,8 @@
 #define MAX_LAYERS 200
 
 /* 1 and the backing name in a qcow2's header as it stands, malloc'd; 0: there
- * is none; -1 with errno: that is not known. */
-static int backing_name(int dirfd, const char *name, char **out)
+ * is none; -1 with errno: that is not known. *qcow2: is it one? */
+static int read_name(int dirfd, const char *name, bool *qcow2, char **out)
 {
     AUTO_CLOSE int fd = openat(dirfd, name, O_RDONLY | O_CLOEXEC | O_NONBLOCK
                                | O_NOCTTY);
@@ -27,20 +27,30 @@ static int backing_name(int dirfd, const char *name, char **out)
     struct stat st;
     ssize_t n;
 
+    *qcow2 = false;
     /* A link to nothing, a socket. */
-    if (fd < 0) return errno == ENOENT || errno == ENXIO ? 0 : -1;
+    if (fd < 0)
+        return errno == ENOENT || errno == ENXIO || errno == ELOOP ? 0 : -1;
     if (fstat(fd, &st)) return -1;
     if (!S_ISREG(st.st_mode) && !S_ISBLK(st.st_mode)) return 0;
     n = pread(fd, head, sizeof(head), 0);
     if (n < 0) return -1;
-    if (n < (ssize_t)sizeof(head) || !snap_qcow2_backing_at(head, &at, &len))
-        return 0;
+    if (n < (ssize_t)sizeof(head)) return 0;
+    *qcow2 = snap_qcow2_is(head);
+    if (!snap_qcow2_backing_at(head, &at, &len)) return 0;
     n = pread(fd, text, len, at);
     if (n < 0) return -1;
     if (n < (ssize_t)len) return 0;
     text[len] = 0;
     *out = snap_strdup(text);
     return 1;
+}
+
+static int backing_name(int dirfd, const char *name, char **out)
+{
+    bool qcow2;
+
+    return read_name(dirfd, name, &qcow2, out);
 }
 
 /* Does the file of this backing name stand on the image? 1, 0, -1 and errno */
@@ -174,4 +184,59 @@ int snap_dependents_layers(struct snap_ctx *sc, const char *path,
     }
     if (out->len == MAX_LAYERS) return 0;
     return snap_fail_errno(sc, errno, "cannot see what '%s' stands on", path);
+}
+
+/* ---- a whole directory ------------------------------------------- */
+
+void snap_qcow2_files_dispose(struct snap_qcow2_files *l)
+{
+    size_t i;
+
+    for (i = 0; i < l->len; i++) {
+        free(l->data[i].path);
+        free(l->data[i].backing);
+    }
+    free(l->data);
+    memset(l, 0, sizeof(*l));
+}
+
+/* The entry, if it is a qcow2. -1 and errno */
+static int add_file(DIR *d, const char *dir, const struct dirent *e,
+                    struct snap_qcow2_files *out)
+{
+    AUTO_FREE char *name = NULL;
+    bool qcow2;
+
+    if (!may_be_image(e)) return 0;
+    if (read_name(dirfd(d), e->d_name, &qcow2, &name) < 0) return -1;
+    if (!qcow2) return 0;
+    /* Full at each power of two. */
+    if (!(out->len & (out->len - 1)))
+        out->data = snap_realloc(out->data, (out->len ? 2 * out->len : 1)
+                                            * sizeof(*out->data));
+    out->data[out->len++] = (struct snap_qcow2_file){
+        .path = snap_printf("%s/%s", dir, e->d_name),
+        .backing = name ? snap_qcow2_resolve(dir, name) : NULL,
+    };
+    return 0;
+}
+
+int snap_dependents_list(struct snap_ctx *sc, const char *dir,
+                         struct snap_qcow2_files *out)
+{
+    DIR *d = opendir(dir);
+    struct dirent *e;
+    int n = 0, bad = 0, err;
+
+    while (d && !bad && n <= MAX_ENTRIES && (errno = 0, e = readdir(d)))
+        bad = ++n > MAX_ENTRIES ? 0 : add_file(d, dir, e, out);
+    err = errno;
+    if (d) closedir(d);
+    if (n > MAX_ENTRIES)
+        return snap_fail(sc, ERROR_FAIL, "there are more than %d files in "
+                         "'%s', too many to see which images are there",
+                         MAX_ENTRIES, dir);
+    if (d && !bad && !err) return 0;
+    return snap_fail_errno(sc, err, "cannot see which images are in '%s'",
+                           dir);
 }

@@ -29,4 +29,19 @@ int snap_dependents_is_on(struct snap_ctx *sc, const char *path,
 int snap_dependents_layers(struct snap_ctx *sc, const char *path,
                            struct snap_strings *out);
 
+/* The qcow2 files of a directory; links are followed. */
+struct snap_qcow2_file {
+    char *path;
+    char *backing;              /* absolute; NULL: none, or no plain path */
+};
+struct snap_qcow2_files {
+    struct snap_qcow2_file *data;
+    size_t len;
+};
+void snap_qcow2_files_dispose(struct snap_qcow2_files *l);
+/* They are added to *out. An error when the directory or a file cannot be read,
+ * or when there are too many. */
+int snap_dependents_list(struct snap_ctx *sc, const char *dir,
+                         struct snap_qcow2_files *out);
+
 #endif
