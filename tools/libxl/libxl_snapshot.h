@@ -264,6 +264,118 @@ int libxl_snapshot_verify(libxl_snapshot_ctx *ctx,
                           const libxl_snapshot_set *set,
                           libxl_snapshot_findings *findings);
 
+/* ---- images ------------------------------------------------------ */
+
+/* A number that is none, of an image or a snapshot in the lists below. */
+#define SNAP_INVENTORY_NONE SIZE_MAX
+
+struct snap_inventory_tag {
+    char *name, *id;
+    uint64_t vm_state_bytes;    /* all that qemu-img tells of its size */
+    int64_t date_sec;
+    size_t snapshot;            /* found: whose it is, or NONE */
+};
+
+/* What an image is for: the first of these that is true. */
+enum snap_inventory_use {
+    SNAP_USE_GONE,              /* it is named, but not there */
+    SNAP_USE_ACTIVE,            /* a domain has it as its disk */
+    SNAP_USE_BASE,              /* frozen by a snapshot */
+    SNAP_USE_BELOW,             /* other images stand on it */
+    SNAP_USE_DISK,              /* it holds the tag of a snapshot */
+    SNAP_USE_ABANDONED,         /* an overlay of ours that nobody needs */
+    SNAP_USE_OVERLAY,           /* another image that stands on one of these */
+    SNAP_USE_FOREIGN,
+};
+
+/* One for each file, whatever names it has. */
+struct snap_inventory_image {
+    char *path;                 /* real; as it is named where it is gone */
+    char *format;               /* xl's name; NULL: nobody says */
+    char *vdev;                 /* whose it is or that it is below; NULL */
+    bool gone;
+    char *unread;               /* why what is in it is not known; NULL */
+    uint64_t dev, ino, links;
+    bool block, immutable;
+    uint64_t size_bytes;        /* that it takes on the disk */
+    uint64_t virtual_size_bytes;    /* 0: unknown */
+    int64_t mtime_ns;
+    size_t below;               /* what it stands on, or NONE */
+    struct snap_inventory_tag *tags;
+    size_t ntags;
+    struct snap_strings domains;    /* that have it as their disk */
+    bool own;                   /* the domain in question is one of them */
+    bool claimed;               /* it is in the chain of some domain's disk */
+    char *user;                 /* who has it open; NULL: not looked, nobody */
+    /* Found. */
+    enum snap_inventory_use use;
+    size_t first_link, nlinks;  /* of manifests, external ones first */
+    size_t nbases;              /* how many of them froze it */
+    size_t made_by;             /* the snapshot whose overlay it is, or NONE */
+    size_t above;               /* how many stand on it */
+    bool present;               /* in a chain that the domain has now */
+    char *doubt;                /* it looks abandoned; why it is not to be
+                                 * removed */
+};
+
+/* A disk of a manifest, and what its paths lead to (or NONE). */
+struct snap_inventory_link {
+    size_t snapshot;
+    const struct snap_manifest_disk *disk;      /* borrowed */
+    size_t image, overlay;
+    bool tag_there;             /* found, of internal ones */
+};
+
+struct snap_inventory_snapshot {
+    const struct snap_manifest *m;  /* borrowed, as is the next */
+    const char *directory;
+    bool own;                   /* the domain's in question */
+};
+
+/* A qcow2 beside them that has nothing to do with them, as far as is known. */
+struct snap_inventory_file {
+    char *path;
+    uint64_t size_bytes;
+};
+
+struct snap_inventory {
+    char *domain;               /* NULL: of all */
+    bool running;
+    char *no_domains;           /* why Xen could not be asked; NULL: it was */
+    struct snap_inventory_snapshot *snapshots;
+    size_t nsnapshots;
+    struct snap_inventory_link *links;
+    size_t nlinks;
+    struct snap_inventory_image *images;
+    size_t nimages;
+    struct snap_inventory_file *foreign;
+    size_t nforeign;
+};
+typedef struct snap_inventory libxl_snapshot_inventory;
+/* Frees what is in it. */
+void libxl_snapshot_inventory_dispose(libxl_snapshot_inventory *inventory);
+
+typedef struct {
+    const char *domain_name;    /* NULL: of no certain one */
+    /* Its snapshots, whose images are looked at, and all others that may have
+     * some of these: none must be left out, or what is theirs looks like
+     * nobody's. */
+    const libxl_snapshot_set *own;
+    size_t nown;
+    const libxl_snapshot_set *others;
+    size_t nothers;
+} libxl_snapshot_images_params;
+
+/*
+ * Which images there are of a domain, what they stand on and what each is for.
+ * Only reads.  Without Xen, or if the domain does not run, by what the
+ * manifests name.  That an image cannot be read is in the result; a directory
+ * that cannot be read is an error.  The result borrows the manifests.
+ */
+int libxl_snapshot_images(libxl_snapshot_ctx *ctx,
+                          const libxl_snapshot_images_params *params,
+                          libxl_snapshot_inventory *out);
+
 /* ---- revert ------------------------------------------------------ */
 
 typedef enum {

@@ -221,6 +221,13 @@ static int add_file(DIR *d, const char *dir, const struct dirent *e,
     return 0;
 }
 
+static int by_path(const void *x, const void *y)
+{
+    const struct snap_qcow2_file *a = x, *b = y;
+
+    return strcmp(a->path, b->path);
+}
+
 int snap_dependents_list(struct snap_ctx *sc, const char *dir,
                          struct snap_qcow2_files *out)
 {
@@ -232,6 +239,8 @@ int snap_dependents_list(struct snap_ctx *sc, const char *dir,
         bad = ++n > MAX_ENTRIES ? 0 : add_file(d, dir, e, out);
     err = errno;
     if (d) closedir(d);
+    if (out->len)
+        qsort(out->data, out->len, sizeof(*out->data), by_path);
     if (n > MAX_ENTRIES)
         return snap_fail(sc, ERROR_FAIL, "there are more than %d files in "
                          "'%s', too many to see which images are there",

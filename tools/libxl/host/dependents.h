@@ -39,8 +39,8 @@ struct snap_qcow2_files {
     size_t len;
 };
 void snap_qcow2_files_dispose(struct snap_qcow2_files *l);
-/* They are added to *out. An error when the directory or a file cannot be read,
- * or when there are too many. */
+/* In *out, which was empty, sorted by path. An error when the directory or a
+ * file cannot be read, or when there are too many. */
 int snap_dependents_list(struct snap_ctx *sc, const char *dir,
                          struct snap_qcow2_files *out);
 

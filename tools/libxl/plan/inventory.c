@@ -204,8 +204,7 @@ static bool has_present_below(const struct snap_inventory *inv, size_t i)
 static char *doubt_about_domain(const struct snap_inventory *inv, size_t i)
 {
     if (inv->no_domains)
-        return snap_printf("Xen could not be asked whose it is: %s",
-                           inv->no_domains);
+        return snap_strdup("which domains have it is not known");
     if (!inv->domain || !inv->running)
         return snap_strdup("the domain does not run, and only its xl.cfg "
                            "tells on which image it would be started");

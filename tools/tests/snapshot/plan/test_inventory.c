@@ -250,7 +250,7 @@ static void test_doubts(void)
     DOUBT(im->unread = snap_strdup("no permission"), "no permission");
     DOUBT(holds("b.s1-r1.qcow2", "mine", "1"), "1 internal snapshots");
     DOUBT(inv.running = false, "does not run");
-    DOUBT(inv.no_domains = snap_strdup("no Xen here"), "no Xen here");
+    DOUBT(inv.no_domains = snap_strdup("no Xen"), "which domains have it");
     world("b.img b.s1-r1.qcow2<b.img a.qcow2*");
     froze("s1", "b.img", NULL);
     is_str(uses(), "base overlay active", "nor when the domain is not seen to "
