@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 
 #include "commands.h"
+#include "inventory.h"
 #include "operations.h"
 #include "plan/tree.h"
 #include "print.h"
@@ -433,6 +434,7 @@ int xl_snapshot_list(struct xl_request *rq)
     AUTO_FREE char *dir = NULL;
     int status;
 
+    if (xl_given(rq, OPT_DISKS)) return xl_list_disks(rq);
     if (rq->value[OPT_PATH] && rq->nargs)
         return xl_fail_usage(rq->command->name, xl_given(rq, OPT_JSON),
                              "give a DOMAIN or --path DIR, not both");

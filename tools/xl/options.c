@@ -143,6 +143,10 @@ static const struct xl_option options[] = {
     { OPT_LEAVES, 0, "leaves", NULL,
       "only those that none descends from",
       BIT(LIST), false },
+    { OPT_DISKS, 0, "disks", NULL,
+      "the images of this domain instead of its snapshots: each layer and each "
+      "tag, and what it is for",
+      BIT(LIST), false },
     { OPT_KEEP, 0, "keep", "NAME",
       "first snapshot the present state of the running domain under this "
       "name; if the domain cannot be built any more, it goes back there",
@@ -207,17 +211,33 @@ static const struct xl_option options[] = {
       ALL, false },
 };
 
+/* What a command takes instead of its arguments with one of its options. */
+static const struct {
+    enum xl_cmd command;
+    enum xl_opt option;
+    const char *args;
+    int min_args, max_args;
+} other_args[] = {
+    { CMD_LIST, OPT_DISKS, "DOMAIN", 1, 1 },
+};
+
 /* Options that contradict each other. */
 static const enum xl_opt contradictions[][2] = {
     { OPT_INTERNAL, OPT_EXTERNAL },
     { OPT_RUNNING, OPT_PAUSED },
     { OPT_TREE, OPT_ROOTS },
     { OPT_TREE, OPT_LEAVES },
+    { OPT_DISKS, OPT_TREE },
+    { OPT_DISKS, OPT_LONG },
+    { OPT_DISKS, OPT_ROOTS },
+    { OPT_DISKS, OPT_LEAVES },
+    { OPT_DISKS, OPT_PATH },
     { OPT_QUIET, OPT_VERBOSE },
 };
 
 #define NCOMMANDS (sizeof(commands) / sizeof(commands[0]))
 #define NOPTIONS (sizeof(options) / sizeof(options[0]))
+#define NOTHER_ARGS (sizeof(other_args) / sizeof(other_args[0]))
 #define LONG_BASE 256           /* getopt's values of long options */
 
 const struct xl_command *xl_command_at(size_t i)
@@ -470,21 +490,29 @@ static void take_config(struct xl_request *rq, enum xl_opt id)
 
 static int check_args(struct xl_request *rq)
 {
-    const struct xl_command *c = rq->command;
+    struct xl_command c = *rq->command;
     int i;
 
     if (rq->id == CMD_CHECK && !rq->nargs && !rq->config)
         return usage(rq, "too few arguments: %s wants DOMAIN, or --config",
-                     c->name);
-    if (rq->nargs < c->min_args)
-        return usage(rq, "too few arguments: %s wants %s", c->name, c->args);
-    if (rq->nargs > c->max_args)
+                     c.name);
+    for (i = 0; i < (int)NOTHER_ARGS; i++) {
+        if (other_args[i].command != rq->id
+            || !xl_given(rq, other_args[i].option))
+            continue;
+        c.args = other_args[i].args;
+        c.min_args = other_args[i].min_args;
+        c.max_args = other_args[i].max_args;
+    }
+    if (rq->nargs < c.min_args)
+        return usage(rq, "too few arguments: %s wants %s", c.name, c.args);
+    if (rq->nargs > c.max_args)
         return usage(rq, "unexpected argument '%s': %s wants %s",
-                     rq->args[c->max_args], c->name, c->args);
+                     rq->args[c.max_args], c.name, c.args);
     for (i = 0; i < rq->nargs; i++)
         if (!rq->args[i][0])
             return usage(rq, "argument %d is empty: %s wants %s", i + 1,
-                         c->name, c->args);
+                         c.name, c.args);
     return 0;
 }
 
@@ -538,11 +566,17 @@ static void help_option(FILE *f, const struct xl_option *o)
 
 void xl_help_command(FILE *f, const struct xl_command *command)
 {
-    unsigned bit = 1u << (command - commands);
+    enum xl_cmd id = (enum xl_cmd)(command - commands);
+    unsigned bit = 1u << id;
     size_t i;
 
-    fprintf(f, "Usage: xl %s [OPTIONS] %s\n\n", command->name,
-            command->args);
+    fprintf(f, "Usage: xl %s [OPTIONS] %s\n", command->name, command->args);
+    for (i = 0; i < NOTHER_ARGS; i++)
+        if (other_args[i].command == id)
+            fprintf(f, "       xl %s --%s [OPTIONS] %s\n", command->name,
+                    option_of(id, other_args[i].option)->name,
+                    other_args[i].args);
+    putc('\n', f);
     xl_wrap(f, command->about, 0, 0);
     fprintf(f, "\nOptions:\n");
     for (i = 0; i < NOPTIONS; i++)

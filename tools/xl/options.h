@@ -31,6 +31,7 @@ enum xl_opt {
     OPT_LONG,
     OPT_ROOTS,
     OPT_LEAVES,
+    OPT_DISKS,
     OPT_KEEP,
     OPT_KEEP_LAYERS,
     OPT_RUNNING,

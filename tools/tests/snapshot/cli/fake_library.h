@@ -16,6 +16,7 @@
 
 #include "format/manifest.h"
 #include "host/fs.h"
+#include "plan/inventory.h"
 
 #define FAKE_UUID "5f3c8a52-6c0e-4a8e-9d8c-3f2f0e6f7b11"
 
@@ -346,6 +347,20 @@ int libxl_snapshot_verify(libxl_snapshot_ctx *ctx,
     (void)set;
     *f = (libxl_snapshot_findings) { .whole = true };
     return 0;
+}
+
+void libxl_snapshot_inventory_dispose(libxl_snapshot_inventory *inventory)
+{
+    snap_inventory_dispose(inventory);
+}
+
+int libxl_snapshot_images(libxl_snapshot_ctx *ctx,
+                          const libxl_snapshot_images_params *p,
+                          libxl_snapshot_inventory *out)
+{
+    (void)p;
+    *out = (libxl_snapshot_inventory){ .domain = NULL };
+    return snap_fail(ctx, ERROR_FAIL, "the fake has no images");
 }
 
 int libxl_snapshot_check(libxl_snapshot_ctx *ctx, uint32_t domid,
