@@ -13,6 +13,7 @@
 #include "print.h"
 #include "say.h"
 #include "session.h"
+#include "space.h"
 #include "store.h"
 
 /* ---- info ------------------------------------------------------------ */
@@ -20,6 +21,7 @@
 struct info {
     const char *directory;
     bool current;
+    struct xl_space space;
     libxl_snapshot_manifest m;  /* borrowed from the set */
 };
 
@@ -46,6 +48,18 @@ static const struct xl_field info_fields[] = {
     { "memory_head_sha256", NULL, FIELD_TEXT, INFO(m.memory_head_sha256),
       NULL },
     { "memory_sha256", "Memory's SHA-256", FIELD_TEXT, INFO(m.memory_sha256),
+      NULL },
+    { "exclusive_bytes", "Only this needs", FIELD_BYTES,
+      INFO(space.exclusive_bytes), NULL },
+    { "shared_bytes", "Others need, too", FIELD_BYTES,
+      INFO(space.shared_bytes), NULL },
+    { "reclaimable_bytes", "Delete frees", FIELD_BYTES,
+      INFO(space.reclaimable_bytes), NULL },
+    { "unsized_tags", "Tags not counted", FIELD_COUNT,
+      INFO(space.unsized_tags), NULL },
+    { "gone_images", "Images gone", FIELD_COUNT,
+      INFO(space.gone_images), NULL },
+    { "space_unknown", "Space unknown", FIELD_TEXT, INFO(space.unknown),
       NULL },
     { "tool_version", "Made by", FIELD_TEXT, INFO(m.tool_version), NULL },
     { "xen_version", "Xen", FIELD_TEXT, INFO(m.xen_version), NULL },
@@ -146,6 +160,7 @@ int xl_snapshot_info(struct xl_request *rq)
         info = (struct info) {
             .directory = set.directory,
             .current = is_current(rq, domain, set.directory),
+            .space = xl_space_of(rq, domain, set.directory),
             .m = set.manifest,
         };
         if (xl_given(rq, OPT_JSON)) {
@@ -154,6 +169,7 @@ int xl_snapshot_info(struct xl_request *rq)
             print_info(&info);
             xl_show_operations(rq, domain, NULL);
         }
+        free(info.space.unknown);
     }
     libxl_snapshot_set_dispose(&set);
     snap_ctx_dispose(&sc);

@@ -158,4 +158,52 @@ claim "--disks wants a domain" exits 2
 run "$XL" snapshot-list --disks --tree web
 claim "--disks and --tree contradict each other" exits 2
 
+# ---- the space of a snapshot, in snapshot-info ----
+
+# space KEY...: these numbers of the JSON result.
+space() {
+    python3 -c '
+import json, sys
+o = json.load(open(sys.argv[1]))
+assert o["space_unknown"] is None, o["space_unknown"]
+print(*[o[k] for k in sys.argv[2:]])' "$work/out" "$@"
+}
+# takes FILE...: bytes on the disk.
+takes() { stat -c '%b' "$@" | awk '{ n += $1 * 512 } END { print n + 0 }'; }
+
+make
+dd if=/dev/zero of="$img/b.img" bs=64k count=4 conv=notrunc status=none
+head -c 100000 /dev/zero > "$store/web/s1/memory.xl"
+run "$XL" snapshot-info --json web s1
+claim "layers that others need are shared" test \
+    "$(space shared_bytes)" = "$(takes "$img/a.qcow2" "$img/b.img")"
+own=$(takes "$store"/web/s1/*)
+claim "its directory is its own, and all that delete gives back" test \
+    "$(space exclusive_bytes reclaimable_bytes)" = "$own $own"
+claim "the tag's size is not known" test "$(space unsized_tags)" = 1
+run "$XL" snapshot-info web s1
+claim "the text has it, too" grep -qE "^Delete frees: +[0-9]+ KiB\$" \
+    "$work/out"
+rm -r "$store/web/s2" "$img/b.s2.qcow2" "$img/b.s1.qcow2"
+run "$XL" snapshot-info --json web s1
+claim "a base that nothing stands on is its own" test \
+    "$(space exclusive_bytes shared_bytes)" = \
+    "$((own + $(takes "$img/b.img"))) $(takes "$img/a.qcow2")"
+claim "if no domain has it, which cannot be asked" err_has "domains have"
+manifest other s9 9 b.img raw
+run "$XL" snapshot-info --json web s1
+claim "not if another domain's snapshot needs it" test \
+    "$(space exclusive_bytes)" = "$own"
+rm "$img/a.qcow2"
+run "$XL" snapshot-info --json web s1
+claim "an image that is gone is counted" test "$(space gone_images)" = 1
+echo junk > "$store/other/s9/snapshot.json"
+run "$XL" snapshot-info --json web s1
+claim "nothing is claimed if a snapshot cannot be read" \
+    grep -qF "s9' is broken" <(grep space_unknown "$work/out")
+mv "$store/web/s1" "$work/s1"
+run "$XL" snapshot-info web "$work/s1"
+claim "nor of a snapshot elsewhere" out_has "not one of the domain's"
+claim "which can be shown all the same" exits 0
+
 finish
