@@ -376,6 +376,36 @@ int libxl_snapshot_images(libxl_snapshot_ctx *ctx,
                           const libxl_snapshot_images_params *params,
                           libxl_snapshot_inventory *out);
 
+typedef struct {
+    const char *domain_name;
+    /* Read all manifests again, now that nobody changes the domain's: fills in
+     * all but the name. What it points to stays until this is over. */
+    int (*look)(void *arg, libxl_snapshot_ctx *ctx,
+                libxl_snapshot_images_params *again);
+    void *look_arg;
+    /* What somebody has agreed to: what is abandoned in there. */
+    const libxl_snapshot_inventory *listed;
+    int lock_timeout_ms;
+    const char *retry_command;  /* the user's command, for the hint */
+} libxl_snapshot_remove_params;
+
+typedef struct {
+    struct snap_strings removed;    /* paths */
+    struct snap_strings stayed;     /* "path: why" */
+} libxl_snapshot_removal;
+/* Frees what is in it. */
+void libxl_snapshot_removal_dispose(libxl_snapshot_removal *removal);
+
+/*
+ * Remove the overlays that were found abandoned, each if it is the same file
+ * and still abandoned, under the locks of the domain and of the images.  A
+ * result also on failure: an error if one of them stayed; not whole then if
+ * another was removed.
+ */
+int libxl_snapshot_remove_abandoned(libxl_snapshot_ctx *ctx,
+                                    const libxl_snapshot_remove_params *params,
+                                    libxl_snapshot_removal *removal);
+
 /* ---- revert ------------------------------------------------------ */
 
 typedef enum {

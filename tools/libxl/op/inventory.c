@@ -261,22 +261,27 @@ static void reader_dispose(struct snap_reader *r)
     snap_id_map_dispose(&r->dirs);
 }
 
+int snap_op_images(struct snap_ctx *sc, const libxl_snapshot_images_params *p,
+                   struct snap_inventory *out)
+{
+    struct snap_reader r = { .sc = sc, .p = p, .inv = out };
+    int rc;
+
+    *out = (struct snap_inventory){ .domain = snap_strdup(p->domain_name) };
+    rc = read_inventory(&r);
+    reader_dispose(&r);
+    if (rc) snap_inventory_dispose(out);
+    return rc;
+}
+
 int libxl_snapshot_images(libxl_snapshot_ctx *ctx,
                           const libxl_snapshot_images_params *params,
                           libxl_snapshot_inventory *out)
 {
-    struct snap_reader r = { .sc = ctx, .p = params, .inv = out };
     int rc;
 
     snap_op_begin(ctx, NULL);
-    *out = (libxl_snapshot_inventory){
-        .domain = snap_strdup(params->domain_name),
-    };
-    rc = read_inventory(&r);
-    reader_dispose(&r);
-    if (rc)
-        snap_inventory_dispose(out);
-    else
-        ctx->outcome = LIBXL_SNAPSHOT_DONE;
+    rc = snap_op_images(ctx, params, out);
+    if (!rc) ctx->outcome = LIBXL_SNAPSHOT_DONE;
     return rc;
 }

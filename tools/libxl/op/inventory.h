@@ -39,4 +39,8 @@ int snap_reader_near(struct snap_reader *r);
 /* What is beside and has nothing to do with them goes to inv->foreign. */
 void snap_reader_foreign(struct snap_reader *r);
 
+/* In inventory.c.  libxl_snapshot_images() as a part of an operation. */
+int snap_op_images(struct snap_ctx *sc, const libxl_snapshot_images_params *p,
+                   struct snap_inventory *out);
+
 #endif
