@@ -183,6 +183,13 @@ static const struct xl_option options[] = {
       "say instead whether the domain could be started from this xl.cfg "
       "without harm to a snapshot",
       BIT(CHECK), false },
+    { OPT_ABANDONED, 0, "abandoned", NULL,
+      "remove the overlays of this domain that nothing needs any more, instead "
+      "of a snapshot; they are listed first",
+      BIT(DELETE), false },
+    { OPT_YES, 'y', "yes", NULL,
+      "with --abandoned: do not ask",
+      BIT(DELETE), false },
     { OPT_STORE, 0, "store", "DIR",
       "where snapshots are kept (default: $XL_SNAPSHOT_STORE, else "
       SNAP_STORE_DIR ")",
@@ -219,6 +226,7 @@ static const struct {
     int min_args, max_args;
 } other_args[] = {
     { CMD_LIST, OPT_DISKS, "DOMAIN", 1, 1 },
+    { CMD_DELETE, OPT_ABANDONED, "DOMAIN", 1, 1 },
 };
 
 /* Options that contradict each other. */
@@ -232,6 +240,8 @@ static const enum xl_opt contradictions[][2] = {
     { OPT_DISKS, OPT_ROOTS },
     { OPT_DISKS, OPT_LEAVES },
     { OPT_DISKS, OPT_PATH },
+    { OPT_ABANDONED, OPT_KEEP_LAYERS },
+    { OPT_ABANDONED, OPT_UPDATE_CONFIG },
     { OPT_QUIET, OPT_VERBOSE },
 };
 

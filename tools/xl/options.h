@@ -41,6 +41,8 @@ enum xl_opt {
     OPT_NO_PROTECT,
     OPT_UPDATE_CONFIG,
     OPT_CONFIG,
+    OPT_ABANDONED,
+    OPT_YES,
     OPT_STORE,
     OPT_LOCK_TIMEOUT,
     OPT_DRY_RUN,

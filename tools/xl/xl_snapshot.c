@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "commands.h"
+#include "inventory.h"
 #include "others.h"
 #include "say.h"
 #include "session.h"
@@ -160,6 +161,10 @@ int xl_snapshot_delete(struct xl_request *rq)
     struct xl_others others;
     int status;
 
+    if (xl_given(rq, OPT_ABANDONED)) return xl_delete_abandoned(rq);
+    if (xl_given(rq, OPT_YES))
+        return xl_fail_usage(rq->command->name, xl_given(rq, OPT_JSON),
+                             "--yes goes with --abandoned");
     memset(&set, 0, sizeof(set));
     memset(&others, 0, sizeof(others));
     status = xl_domain_name(rq, rq->args[0], false, &domain);

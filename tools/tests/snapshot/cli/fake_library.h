@@ -354,13 +354,46 @@ void libxl_snapshot_inventory_dispose(libxl_snapshot_inventory *inventory)
     snap_inventory_dispose(inventory);
 }
 
+/* One that is abandoned, where $FAKE_ABANDONED is set. */
 int libxl_snapshot_images(libxl_snapshot_ctx *ctx,
                           const libxl_snapshot_images_params *p,
                           libxl_snapshot_inventory *out)
 {
-    (void)p;
     *out = (libxl_snapshot_inventory){ .domain = NULL };
-    return snap_fail(ctx, ERROR_FAIL, "the fake has no images");
+    if (!getenv("FAKE_ABANDONED"))
+        return snap_fail(ctx, ERROR_FAIL, "the fake has no images");
+    *out = (libxl_snapshot_inventory){
+        .domain = snap_strdup(p->domain_name), .running = true, .nimages = 1,
+        .images = snap_zalloc(sizeof(*out->images)),
+    };
+    out->images[0].path = snap_strdup("/img/b.s1-r1.qcow2");
+    out->images[0].size_bytes = 196608;
+    out->images[0].use = SNAP_USE_ABANDONED;
+    return 0;
+}
+
+int libxl_snapshot_remove_abandoned(libxl_snapshot_ctx *ctx,
+                                    const libxl_snapshot_remove_params *p,
+                                    libxl_snapshot_removal *removal)
+{
+    libxl_snapshot_images_params again = { .domain_name = p->domain_name };
+    libxl_snapshot_result ignored = { .plan = NULL };
+    int rc = p->look(p->look_arg, ctx, &again);
+
+    *removal = (libxl_snapshot_removal){ .removed.len = 0 };
+    fake_log("remove domain=%s snapshots=%zu of %zu retry=%s", p->domain_name,
+             again.nown, again.nown + again.nothers, p->retry_command);
+    if (!rc) rc = fake_end(ctx, &ignored);
+    snap_strings_add(rc ? &removal->stayed : &removal->removed,
+                     p->listed->images[0].path);
+    libxl_snapshot_result_dispose(&ignored);
+    return rc;
+}
+
+void libxl_snapshot_removal_dispose(libxl_snapshot_removal *removal)
+{
+    snap_strings_dispose(&removal->removed);
+    snap_strings_dispose(&removal->stayed);
 }
 
 int libxl_snapshot_check(libxl_snapshot_ctx *ctx, uint32_t domid,

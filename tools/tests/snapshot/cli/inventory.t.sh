@@ -206,4 +206,30 @@ run "$XL" snapshot-info web "$work/s1"
 claim "nor of a snapshot elsewhere" out_has "not one of the domain's"
 claim "which can be shown all the same" exits 0
 
+# ---- snapshot-delete --abandoned; with a Xen: act/test_abandoned ----
+
+if [ "$(id -u)" = 0 ]; then
+    make
+    overlay b.img raw b.s1-r1.qcow2
+    run "$XL" snapshot-delete --abandoned --yes web
+    claim "without Xen nothing is removed" exits 1
+    claim "which is the reason" err_has "no Xen here"
+    claim "what looks like it is told" err_has "b.s1-r1.qcow2' looks abandoned"
+    run "$XL" snapshot-delete --abandoned --dry-run web
+    claim "a dry run looks all the same" exits 0
+    echo junk > "$store/web/s2/snapshot.json"
+    run "$XL" snapshot-delete --abandoned --yes web
+    claim "nor is anything while a snapshot cannot be read" exits 1
+    claim "which one is said" err_has "s2' is broken"
+    claim "all are there" test -e "$img/b.s1-r1.qcow2" -a -e "$img/b.s2.qcow2"
+else
+    skip "not root: delete cannot be run"
+fi
+run "$XL" snapshot-delete --abandoned web s1
+claim "--abandoned takes no snapshot" exits 2
+if [ "$(id -u)" = 0 ]; then
+    run "$XL" snapshot-delete --yes web s1
+    claim "--yes alone makes no sense" exits 2
+fi
+
 finish

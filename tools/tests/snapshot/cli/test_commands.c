@@ -743,6 +743,38 @@ static void update_fails(void)
     unlink(path);
 }
 
+/* ---- delete --abandoned ---------------------------------------------- */
+
+static void abandoned(void)
+{
+    setenv("FAKE_ABANDONED", "1", 1);
+    run("", "snapshot-delete", "--abandoned", "--dry-run", "web");
+    is_int(status, 0, "what is abandoned is shown by a dry run");
+    is_str(out, "   SIZE WRITTEN          ABANDONED OVERLAY\n"
+           "   192K 1970-01-01 00:00 /img/b.s1-r1.qcow2\n", "with its size and "
+           "its age");
+    is_str(asked, "", "and nothing is done");
+    run("", "snapshot-delete", "--abandoned", "--json", "web");
+    is_int(status, 1, "without --yes somebody must be there to ask");
+    like(err, "give --yes", "which is said");
+    is_str(asked, "", "and nothing is done");
+    run("", "snapshot-delete", "--abandoned", "-y", "web");
+    is_int(status, 0, "with it, it is removed");
+    like(out, "\nremoved /img/b.s1-r1.qcow2\n", "which is told");
+    like(asked, "remove domain=web snapshots=2 of ", "the manifests are read "
+         "again");
+    run("", "snapshot-delete", "--abandoned", "-y", "--json", "web");
+    like(out, "\"removed\": true", "JSON has it");
+    run("not whole", "snapshot-delete", "--abandoned", "-y", "web");
+    is_int(status, 4, "one that stays is no success");
+    like(err, "stays: /img/b.s1-r1.qcow2", "and is named");
+    unlike(out, "removed", "and not called removed");
+    unsetenv("FAKE_ABANDONED");
+    run("", "snapshot-delete", "--abandoned", "-y", "web");
+    is_int(status, 1, "where images cannot be looked at it is refused");
+    is_str(asked, "", "and nothing is done");
+}
+
 /* ---- check, recover -------------------------------------------------- */
 
 static void check_disks(const char *fake, const char *disks, int want,
@@ -886,6 +918,7 @@ int main(int argc, char **argv)
     update_look();
     update_fails();
     delete();
+    abandoned();
     check();
     check_config();
     recover();
