@@ -183,6 +183,10 @@ static const struct xl_option options[] = {
       "say instead whether the domain could be started from this xl.cfg "
       "without harm to a snapshot",
       BIT(CHECK), false },
+    { OPT_ORPHANS, 0, "orphans", NULL,
+      "of all domains or of this one, what no snapshot needs and what "
+      "snapshots miss, instead of one snapshot; status 1 if there is some",
+      BIT(VERIFY), false },
     { OPT_ABANDONED, 0, "abandoned", NULL,
       "remove the overlays of this domain that nothing needs any more, instead "
       "of a snapshot; they are listed first",
@@ -227,6 +231,7 @@ static const struct {
 } other_args[] = {
     { CMD_LIST, OPT_DISKS, "DOMAIN", 1, 1 },
     { CMD_DELETE, OPT_ABANDONED, "DOMAIN", 1, 1 },
+    { CMD_VERIFY, OPT_ORPHANS, "[DOMAIN]", 0, 1 },
 };
 
 /* Options that contradict each other. */

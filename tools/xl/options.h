@@ -41,6 +41,7 @@ enum xl_opt {
     OPT_NO_PROTECT,
     OPT_UPDATE_CONFIG,
     OPT_CONFIG,
+    OPT_ORPHANS,
     OPT_ABANDONED,
     OPT_YES,
     OPT_STORE,

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "commands.h"
+#include "inventory.h"
 #include "operations.h"
 #include "others.h"
 #include "say.h"
@@ -74,6 +75,7 @@ int xl_snapshot_verify(struct xl_request *rq)
     struct xl_session s;
     int rc, status;
 
+    if (xl_given(rq, OPT_ORPHANS)) return xl_verify_orphans(rq);
     status = xl_domain_name(rq, rq->args[0], true, &domain);
     if (!status) status = xl_find_set(rq, domain, &set, &where);
     if (status) return status;

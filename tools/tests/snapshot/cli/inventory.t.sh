@@ -206,6 +206,60 @@ run "$XL" snapshot-info web "$work/s1"
 claim "nor of a snapshot elsewhere" out_has "not one of the domain's"
 claim "which can be shown all the same" exits 0
 
+# ---- snapshot-verify --orphans ----
+
+# orphan KIND PATH [TEXT]: it is said of that.
+orphan() { grep -F "$1: '$2': " "$work/out" | grep -qF -- "${3:-}"; }
+
+make
+run "$XL" snapshot-verify --orphans web
+claim "a store that is in order has no orphans" exits 0
+claim "which is the result" out_is "There are no orphans."
+overlay b.img raw b.s1-r1.qcow2
+qemu-img snapshot -c mine "$img/a.qcow2"
+mkdir "$store/web/begun" && touch "$store/web/begun/memory.xl"
+touch "$store/web/s1/memory.xl" "$store/web/stray"
+run "$XL" snapshot-verify --orphans web
+claim "orphans are told by the status" exits 1
+claim "an overlay that no manifest names" orphan overlay "$img/b.s1-r1.qcow2"
+claim "a tag" orphan tag "$img/a.qcow2" "'mine'"
+claim "a directory without a manifest" orphan directory "$store/web/begun"
+claim "a file beside a manifest that has no memory" orphan file \
+    "$store/web/s1/memory.xl"
+claim "and one beside snapshots" orphan file "$store/web/stray"
+claim "there is nothing else" test "$(wc -l < "$work/out")" = 5
+run "$XL" snapshot-verify --orphans --json
+claim "all domains are looked at without one" exits 1
+claim "--json has the same" python3 - "$work/out" <<'EOS'
+import json, sys
+o = json.load(open(sys.argv[1]))
+assert o["exit"] == 1 and o["domain"] is None and not o["xen_asked"]
+assert sorted(x["kind"] for x in o["orphans"]) == \
+    ["directory", "file", "file", "overlay", "tag"], o["orphans"]
+EOS
+
+make
+qemu-img snapshot -d s1 "$img/a.qcow2"
+rm "$img/b.img"
+sum=$(printf '%064d' 0)
+sed -i "s/\"offline\"/\"full\"/; s/\"disks\": \[/\"memory\": { \"path\": \"memory.xl\", \
+\"size_bytes\": 5, \"head_bytes\": 1, \"head_sha256\": \"$sum\" }, &/" \
+    "$store/web/s2/snapshot.json"
+run "$XL" snapshot-verify --orphans
+claim "a snapshot whose tag is gone" orphan image "$img/a.qcow2" \
+    "s1', disk 'xvda': it has not its tag"
+claim "one whose base is gone" orphan image "$img/b.img" "it is gone"
+claim "and one whose memory is gone" orphan memory "$store/web/s2/memory.xl"
+manifest other s9 9 b.s1.qcow2 qcow2
+echo junk > "$store/web/s1/snapshot.json"
+run "$XL" snapshot-verify --orphans other
+claim "another domain's snapshots are not asked for" exits 1
+claim "but what they name is theirs" test -z "$(grep "'s2'" "$work/out")"
+run "$XL" snapshot-verify --orphans web
+claim "a manifest that cannot be read" orphan manifest "$store/web/s1"
+run "$XL" snapshot-verify --orphans web s1
+claim "--orphans takes no snapshot" exits 2
+
 # ---- snapshot-delete --abandoned; with a Xen: act/test_abandoned ----
 
 if [ "$(id -u)" = 0 ]; then
