@@ -645,19 +645,36 @@ static int hash_head(const struct walk *w)
     return 0;
 }
 
-static int read_all(struct walk *w)
+static int read_begin(struct walk *w)
 {
     struct stat st;
-    int rc;
 
     if (fstat(w->fd, &st))
         return snap_fail_errno(w->sc, errno, "memory image '%s'", w->path);
     if (!S_ISREG(st.st_mode))
         return bad(w, "it is not a regular file");
     w->size = w->out->size_bytes = (uint64_t)st.st_size;
-    rc = read_xl_header(w);
+    return read_xl_header(w);
+}
+
+static int read_all(struct walk *w)
+{
+    int rc = read_begin(w);
+
     if (!rc) rc = read_libxl_stream(w);
     if (!rc) rc = hash_head(w);
+    return rc;
+}
+
+int snap_memimage_read_config(struct snap_ctx *sc, int fd, const char *path,
+                              struct snap_memimage *out)
+{
+    struct walk w = { .sc = sc, .fd = fd, .path = path, .out = out };
+    int rc;
+
+    memset(out, 0, sizeof(*out));
+    rc = read_begin(&w);
+    if (rc) snap_memimage_dispose(out);
     return rc;
 }
 

@@ -40,6 +40,11 @@ void snap_memimage_dispose(struct snap_memimage *m);
 int snap_memimage_read(struct snap_ctx *sc, int fd, const char *path,
                        struct snap_memimage *out);
 
+/* The configuration alone, for who does not want the memory: only what stands
+ * before the streams is read and filled in. */
+int snap_memimage_read_config(struct snap_ctx *sc, int fd, const char *path,
+                              struct snap_memimage *out);
+
 /*
  * The xl header for a configuration: malloc'd bytes in *buf, *len of them.
  * The stream of libxl_domain_suspend follows directly. Host byte order.

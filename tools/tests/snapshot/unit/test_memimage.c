@@ -187,16 +187,25 @@ static void set32(struct image *im, size_t at, uint32_t v)
  * Reading them
  */
 
-static int read_bytes(struct snap_ctx *sc, const char *bytes, size_t len,
-                      struct snap_memimage *out)
+static int read_with(int (*reader)(struct snap_ctx *sc, int fd,
+                                   const char *path,
+                                   struct snap_memimage *out),
+                     struct snap_ctx *sc, const char *bytes, size_t len,
+                     struct snap_memimage *out)
 {
     int fd = memfd_create("image", MFD_CLOEXEC);
     int rc;
 
     if (fd < 0 || write(fd, bytes, len) != (ssize_t)len) bail("no memfd");
-    rc = snap_memimage_read(sc, fd, "/d/memory.xl", out);
+    rc = reader(sc, fd, "/d/memory.xl", out);
     close(fd);
     return rc;
+}
+
+static int read_bytes(struct snap_ctx *sc, const char *bytes, size_t len,
+                      struct snap_memimage *out)
+{
+    return read_with(snap_memimage_read, sc, bytes, len, out);
 }
 
 static void refused(const struct image *im, const char *reason,
@@ -590,6 +599,25 @@ static void test_not_a_file(void)
     snap_ctx_dispose(&sc);
 }
 
+static void test_config_alone(void)
+{
+    struct snap_ctx sc = SNAP_CTX_INIT;
+    struct snap_memimage m;
+    struct image im;
+
+    make_pv(&im);
+    is_int(read_with(snap_memimage_read_config, &sc, im.b.data, im.stream,
+                     &m), 0, "the configuration needs nothing behind it");
+    is_str(m.config, config, "... and is all there");
+    snap_memimage_dispose(&m);
+    is_int(read_with(snap_memimage_read_config, &sc, im.b.data,
+                     im.stream - 1, &m), ERROR_INVAL,
+           "... but is wanted whole");
+    ok(!m.config, "... and else there is none");
+    drop(&im);
+    snap_ctx_dispose(&sc);
+}
+
 static void test_header(void)
 {
     static const char want[] =
@@ -626,6 +654,7 @@ int main(void)
     test_tail();
     test_emulator();
     test_not_a_file();
+    test_config_alone();
     test_truncation_of(make_pv, "a PV");
     test_truncation_of(make_hvm, "an HVM");
     test_mutation_of(make_pv, "a PV");
