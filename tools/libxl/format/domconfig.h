@@ -90,4 +90,14 @@ int snap_domconfig_merge(struct snap_ctx *sc, struct snap_json *stored,
                          const char *domain_name,
                          const struct snap_strings *snapshotted);
 
+/*
+ * For a boot from a user's configuration, memory and vcpus do not matter: name
+ * must be `domain_name`; type, the set of vdevs and the number of vifs must be
+ * equal to the stored one's, if that is known (NULL: it is not).  Else
+ * ERROR_INVAL, as above.
+ */
+int snap_domconfig_fits(struct snap_ctx *sc, const struct snap_domconfig *user,
+                        const struct snap_domconfig *stored,
+                        const char *domain_name);
+
 #endif

@@ -135,27 +135,49 @@ static int compare_vdevs(struct snap_ctx *sc, const struct snap_domconfig *u,
     return 0;
 }
 
-static int compare(struct snap_ctx *sc, const struct snap_domconfig *u,
-                   const struct snap_domconfig *s, const char *domain_name)
+static int compare_name(struct snap_ctx *sc, const struct snap_domconfig *u,
+                        const char *domain_name)
 {
-    int rc;
+    if (!strcmp(u->name, domain_name)) return 0;
+    return snap_fail(sc, ERROR_INVAL, "the given configuration is for the "
+                     "domain '%s', not '%s'; give that domain's", u->name,
+                     domain_name);
+}
 
-    if (strcmp(u->name, domain_name))
-        return snap_fail(sc, ERROR_INVAL, "the given configuration is for "
-                         "the domain '%s', not '%s'; give that domain's",
-                         u->name, domain_name);
-    rc = compare_str(sc, "type", u->type, s->type);
-    if (!rc)
-        rc = compare_int(sc, "memory (KiB)", u->target_memkb,
-                         s->target_memkb);
-    if (!rc)
-        rc = compare_int(sc, "maxmem (KiB)", u->max_memkb, s->max_memkb);
-    if (!rc) rc = compare_int(sc, "vcpus", u->max_vcpus, s->max_vcpus);
+/* What guest and disks are made for. */
+static int compare_devices(struct snap_ctx *sc,
+                           const struct snap_domconfig *u,
+                           const struct snap_domconfig *s)
+{
+    int rc = compare_str(sc, "type", u->type, s->type);
+
     if (!rc) rc = compare_vdevs(sc, u, s);
     if (!rc)
         rc = compare_int(sc, "number of vifs", (int64_t)u->nnics,
                          (int64_t)s->nnics);
     return rc;
+}
+
+/* What is in the memory image. */
+static int compare_sizes(struct snap_ctx *sc, const struct snap_domconfig *u,
+                         const struct snap_domconfig *s)
+{
+    int rc = compare_int(sc, "memory (KiB)", u->target_memkb,
+                         s->target_memkb);
+
+    if (!rc)
+        rc = compare_int(sc, "maxmem (KiB)", u->max_memkb, s->max_memkb);
+    if (!rc) rc = compare_int(sc, "vcpus", u->max_vcpus, s->max_vcpus);
+    return rc;
+}
+
+int snap_domconfig_fits(struct snap_ctx *sc, const struct snap_domconfig *user,
+                        const struct snap_domconfig *stored,
+                        const char *domain_name)
+{
+    int rc = compare_name(sc, user, domain_name);
+
+    return rc || !stored ? rc : compare_devices(sc, user, stored);
 }
 
 /* A restored guest, and QEMU's saved state, have the kind of vif they had. */
@@ -255,7 +277,8 @@ int snap_domconfig_merge(struct snap_ctx *sc, struct snap_json *stored,
         snap_domconfig_dispose(&u);
         return snap_within(sc, rc, "the snapshot's configuration");
     }
-    rc = compare(sc, &u, &s, domain_name);
+    rc = snap_domconfig_fits(sc, &u, &s, domain_name);
+    if (!rc) rc = compare_sizes(sc, &u, &s);
     if (!rc) rc = compare_nics(sc, stored, user);
     if (!rc) copy_all(stored, user, snapshotted);
     snap_domconfig_dispose(&u);

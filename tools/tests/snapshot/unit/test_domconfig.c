@@ -435,6 +435,54 @@ static void test_merge_refusals(void)
             "b_info.max_vcpus");
 }
 
+/* For a boot from a user's configuration with one change. */
+static int fits(struct snap_ctx *sc, const char *from, const char *to,
+                bool known)
+{
+    AUTO_FREE char *edited = edit(user, from, to);
+    AUTO_JSON struct snap_json *j = tree_of(pv);
+    AUTO_JSON struct snap_json *u = tree_of(edited);
+    struct snap_domconfig given, stored;
+    int rc;
+
+    if (snap_domconfig_read(sc, u, &given)
+        || snap_domconfig_read(sc, j, &stored))
+        bail("%s", sc->message);
+    rc = snap_domconfig_fits(sc, &given, known ? &stored : NULL, "g1");
+    snap_domconfig_dispose(&given);
+    snap_domconfig_dispose(&stored);
+    return rc;
+}
+
+static void test_fits(void)
+{
+    static const struct { const char *from, *to; } rows[] = {
+        { "\"type\":\"pv\"", "\"type\":\"pvh\"" },
+        { "\"vdev\":\"xvdb\"", "\"vdev\":\"xvdc\"" },
+        { "\"nics\":[", "\"nics\":[{}," },
+    };
+    struct snap_ctx sc = SNAP_CTX_INIT;
+    size_t i;
+
+    is_int(fits(&sc, "131072", "131073", true), 0,
+           "for a boot memory may be another");
+    is_int(fits(&sc, "\"max_vcpus\":2", "\"max_vcpus\":4", true), 0,
+           "... and vcpus");
+    is_int(fits(&sc, "\"g1\"", "\"g2\"", false), ERROR_INVAL,
+           "... but not the name");
+    snap_ctx_dispose(&sc);
+    for (i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+        struct snap_ctx known = SNAP_CTX_INIT, unknown = SNAP_CTX_INIT;
+
+        is_int(fits(&known, rows[i].from, rows[i].to, true), ERROR_INVAL,
+               "... and not with %s", rows[i].to);
+        is_int(fits(&unknown, rows[i].from, rows[i].to, false), 0,
+               "... unless nothing is known");
+        snap_ctx_dispose(&known);
+        snap_ctx_dispose(&unknown);
+    }
+}
+
 int main(void)
 {
     test_pv();
@@ -448,5 +496,6 @@ int main(void)
     test_set_identity();
     test_merge();
     test_merge_refusals();
+    test_fits();
     return done_testing();
 }
