@@ -90,7 +90,7 @@ int snap_act_qmp(struct snap_act *a, const char *path, struct snap_qmp **q);
 /*
  * An interrupted run's step STEP_BUILD of plan p: was the domain built all the
  * same?  Then it is there, looked after, on the plan's images.  What else is
- * there by that name is noted.  In build.c.
+ * there by that name is noted.  In built.c.
  */
 int snap_step_was_built(struct snap_act *a, const struct snap_plan *p,
                         const struct snap_step *s, bool *was);
