@@ -437,6 +437,10 @@ typedef struct {
      * there. NULL: do not. */
     const libxl_snapshot_create_params *keep;
     const char *keep_command;   /* that reverts to it, for the hint */
+    /* Without the memory: the domain is booted on the snapshot's disks, by
+     * domain_config, or else by the configuration in the memory image. A set
+     * without a memory image can be reverted to in no other way. */
+    bool disk_only;
     bool force;                 /* over doubts about identity only */
     bool protect;
     bool dry_run;

@@ -42,7 +42,8 @@ static const struct xl_command commands[] = {
         "since the snapshot is lost, except in an overlay that it wrote: "
         "that stays and is named. Everything needed is checked before "
         "anything is destroyed. DOMAIN-CONFIG is an xl.cfg with other "
-        "bridges, actions or targets of disks that were left out."
+        "bridges, actions or targets of disks that were left out; with "
+        "--disk-only the domain is booted as it says."
     },
     [CMD_LIST] = {
         "snapshot-list", xl_snapshot_list,
@@ -155,6 +156,10 @@ static const struct xl_option options[] = {
       "do not merge the frozen bases of external disks with what stands on "
       "them",
       BIT(DELETE), false },
+    { OPT_DISK_ONLY, 0, "disk-only", NULL,
+      "put back the disks only and boot the domain from them, as after a "
+      "power cut",
+      BIT(REVERT), false },
     { OPT_RUNNING, 0, "running", NULL,
       "let the domain run afterwards, whatever it did at the snapshot",
       BIT(REVERT), false },

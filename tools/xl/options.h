@@ -34,6 +34,7 @@ enum xl_opt {
     OPT_DISKS,
     OPT_KEEP,
     OPT_KEEP_LAYERS,
+    OPT_DISK_ONLY,
     OPT_RUNNING,
     OPT_PAUSED,
     OPT_FORCE,

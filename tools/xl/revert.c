@@ -148,6 +148,8 @@ static void revert_params(struct revert *v)
         .state = xl_given(rq, OPT_RUNNING) ? LIBXL_SNAPSHOT_STATE_RUNNING
             : xl_given(rq, OPT_PAUSED) ? LIBXL_SNAPSHOT_STATE_PAUSED
             : LIBXL_SNAPSHOT_STATE_AS_SAVED,
+        .disk_only = xl_given(rq, OPT_DISK_ONLY)
+                     || !v->set.manifest.memory_path,
         .force = xl_given(rq, OPT_FORCE),
         .protect = !xl_given(rq, OPT_NO_PROTECT),
         .dry_run = xl_given(rq, OPT_DRY_RUN),
@@ -166,6 +168,7 @@ static void print_reverted(const struct revert *v,
         o = xl_result_json(v->rq, v->domain, r);
         snap_json_set_str(o, "snapshot", v->set.manifest.name);
         snap_json_set_int(o, "domid", r->domid);
+        snap_json_set_bool(o, "disk_only", v->p.disk_only);
         snap_json_set_str(o, "kept", v->keep_dir);
         xl_update_json(v->rq, &v->update, o);
         xl_print_json(o);
@@ -177,8 +180,11 @@ static void print_reverted(const struct revert *v,
         if (v->p.keep)
             xl_note(v->rq, "What domain '%s' was until now is snapshot '%s': "
                     "%s", v->domain, v->keep.name, v->keep_dir);
-        xl_note(v->rq, "Domain '%s' is back at snapshot '%s'; its domid is "
-                "%u now.", v->domain, v->set.manifest.name
+        xl_note(v->rq, v->p.disk_only
+                ? "Domain '%s' was booted from the disks of snapshot '%s'; "
+                  "its domid is %u now."
+                : "Domain '%s' is back at snapshot '%s'; its domid is %u "
+                  "now.", v->domain, v->set.manifest.name
                 ? v->set.manifest.name : v->where, r->domid);
     }
     xl_result_notes(v->rq, r);

@@ -294,17 +294,14 @@ static int set_from_config(struct snap_ctx *sc, const struct xl_config *c,
     size_t i;
     int rc;
 
-    if (!c->memory)
-        return snap_fail(sc, ERROR_INVAL, "%s: 'memory' is missing: the path "
-                         "of a file that xl save wrote", c->path);
     if (!c->ndisks)
         return snap_fail(sc, ERROR_INVAL, "%s: 'disk' is missing: say for "
-                         "each disk which snapshot belongs to the memory, or "
+                         "each disk which snapshot it goes back to, or "
                          "'vdev=...,exclude'", c->path);
     m->name = snap_strdup(c->name);
     m->description = snap_strdup(c->description);
     m->domain_name = snap_strdup(domain);
-    m->memory_path = xl_config_resolve(c, c->memory);
+    if (c->memory) m->memory_path = xl_config_resolve(c, c->memory);
     for (i = 0; i < c->ndisks; i++) {
         rc = set_disk(sc, c, &c->disks[i], m);
         if (rc) return rc;

@@ -251,11 +251,19 @@ static bool destroy_never_began(struct recover *r, bool there)
            || snap_process_lives(snap_step_get_u64(s, "qemu-pid"), start);
 }
 
+/* From memory or by a boot; NULL: neither was begun. */
+static const struct snap_step *begun_build(const struct snap_interrupted *run)
+{
+    const struct snap_step *s = snap_interrupted_begun(run, STEP_BUILD);
+
+    return s ? s : snap_interrupted_begun(run, STEP_BOOT);
+}
+
 /* The domain is there, on its images.  *next: what is left then. */
 static int is_built(struct snap_act *a, const struct snap_interrupted *run,
                     bool *built, size_t *next)
 {
-    const struct snap_step *s = snap_interrupted_begun(run, STEP_BUILD);
+    const struct snap_step *s = begun_build(run);
     size_t i = s ? s - run->plan.steps : 0;
 
     *next = run->done > i ? run->done : i + 1;
@@ -295,7 +303,7 @@ static int leave_destroyed(struct snap_act *a, struct recover *r,
     if (!rc)
         rc = snap_op_drop_unused(r->sc, r->xen, run->name, &run->plan,
                                  run->begun,
-                                 snap_interrupted_begun(run, STEP_BUILD));
+                                 begun_build(run));
     /* Recovery never starts a domain: it says how. */
     r->unfinished = true;
     snap_strings_take(&result->notes, snap_printf(

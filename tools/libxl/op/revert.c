@@ -42,6 +42,7 @@ void snap_revert_dispose(struct snap_revert *r)
     snap_strings_dispose(&r->f.excluded);
     free(r->f.stranger);
     free(r->f.memory_path);
+    snap_strings_dispose(&r->words);
     free(r->host_qemu);
     snap_facts_dispose(&r->now);
     snap_host_dispose(&r->host);
@@ -70,7 +71,7 @@ static const char *disk_path(struct snap_revert *r,
     return c && snap_fs_leads_to(c->path, &d->id) ? c->path : d->id.real;
 }
 
-static int set_disks(struct snap_revert *r)
+int snap_revert_set_disks(struct snap_revert *r)
 {
     size_t i;
     int rc = 0;
@@ -112,7 +113,7 @@ static int final_config(struct snap_revert *r)
     AUTO_FREE char *json = NULL;
     int rc;
 
-    rc = set_disks(r);
+    rc = snap_revert_set_disks(r);
     if (rc) return rc;
     snap_domconfig_set_name(r->tree, r->p->domain_name);
     snap_domconfig_forget_domid(r->tree);
@@ -188,7 +189,7 @@ static void advise(const struct snap_revert *r, libxl_snapshot_result *result)
 static void fill_result(struct snap_revert *r, libxl_snapshot_result *result)
 {
     result->directory = snap_strdup(r->p->set->directory);
-    result->memory_bytes = r->image.size_bytes;
+    if (!r->p->disk_only) result->memory_bytes = r->image.size_bytes;
     advise(r, result);
     note_left(r, result);
 }
@@ -322,7 +323,7 @@ int snap_revert_look(struct snap_revert *r, libxl_snapshot_result *result)
         .nexclude = r->p->nexclude, .force = r->p->force,
         .paused = r->p->state == LIBXL_SNAPSHOT_STATE_PAUSED
                   || (r->p->state == LIBXL_SNAPSHOT_STATE_AS_SAVED
-                      && r->p->set->manifest.domain_state
+                      && !r->p->disk_only && r->p->set->manifest.domain_state
                       && !strcmp(r->p->set->manifest.domain_state,
                                  "paused")),
         .protect = r->p->protect, .stock_xl = r->p->stock_xl,
@@ -335,7 +336,7 @@ int snap_revert_look(struct snap_revert *r, libxl_snapshot_result *result)
     if (!rc) rc = snap_revert_gather(r);
     if (!rc) rc = snap_plan_revert(r->sc, &r->f, &req, &r->plan);
     if (!rc) rc = snap_revert_check_world(r);
-    if (!rc) rc = final_config(r);
+    if (!rc && !r->p->disk_only) rc = final_config(r);
     if (rc) return rc;
     for (i = 0; i < r->plan.notes.len; i++)
         snap_strings_add(&result->notes, r->plan.notes.data[i]);

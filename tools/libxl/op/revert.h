@@ -25,6 +25,9 @@ struct snap_revert {
     struct snap_memimage image;
     bool image_as_is;               /* tree is the image's, unchanged */
     struct snap_json *tree;         /* the image's configuration */
+    bool stored;                    /* it is known: else there is the user's
+                                     * alone */
+    struct snap_strings words;      /* of a boot: settings for xl */
     struct snap_domconfig config;
     char *host_qemu;
     struct snap_revert_facts f;
@@ -54,6 +57,17 @@ int snap_revert_check_world(struct snap_revert *r);
 int snap_revert_read_memory(struct snap_revert *r);
 int snap_revert_complete_set(struct snap_revert *r);
 int snap_revert_merge_config(struct snap_revert *r);
+/* In revert_boot.c, for a revert of disks alone: */
+int snap_revert_read_config(struct snap_revert *r);
+int snap_revert_take_user_config(struct snap_revert *r);
+int snap_revert_choose_words(struct snap_revert *r);
+/* What xl makes of a configuration file with `words` behind it (NULL: none),
+ * without doing it. */
+int snap_revert_ask_xl(struct snap_revert *r, const char *file,
+                       const struct snap_strings *words,
+                       struct snap_json **out);
+/* In revert.c: the tree with its disks as they will be. */
+int snap_revert_set_disks(struct snap_revert *r);
 /* In revert_images.c: */
 int snap_revert_find_frozen(struct snap_revert *r,
                             struct snap_revert_disk *d);

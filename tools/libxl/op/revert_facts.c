@@ -274,12 +274,15 @@ int snap_revert_gather(struct snap_revert *r)
     int64_t since_ms = snap_now_ms();
     int rc;
 
-    rc = snap_revert_read_memory(r);
+    rc = r->p->disk_only ? snap_revert_read_config(r)
+                         : snap_revert_read_memory(r);
     snap_lap(r->sc, &since_ms, "gather: memory image");
     if (!rc) rc = read_now(r);
     snap_lap(r->sc, &since_ms, "gather: the domain now");
     if (!rc) rc = snap_revert_complete_set(r);
-    if (!rc) rc = snap_revert_merge_config(r);
+    if (!rc)
+        rc = r->p->disk_only ? snap_revert_take_user_config(r)
+                             : snap_revert_merge_config(r);
     if (!rc) rc = read_and_lock_disks(r);
     if (!rc) rc = read_rest(r);
     snap_lap(r->sc, &since_ms, "gather: its disks then");
@@ -287,6 +290,7 @@ int snap_revert_gather(struct snap_revert *r)
     snap_lap(r->sc, &since_ms, "gather: who has them");
     if (!rc) rc = read_memory_need(r);
     snap_lap(r->sc, &since_ms, "gather: memory of the host");
+    if (!rc && r->p->disk_only) rc = snap_revert_choose_words(r);
     if (rc) return rc;
     read_host_qemu(r);
     snap_revert_judge(r);

@@ -159,6 +159,7 @@ static int go_back(struct keeping *k, int rc)
     p.set = &k->set;
     p.keep = NULL;
     p.domain_config = NULL;
+    p.disk_only = false;
     p.exclude = (const char *const *)k->kept.manifest.excluded.data;
     p.nexclude = k->kept.manifest.excluded.len;
     p.state = LIBXL_SNAPSHOT_STATE_RUNNING;

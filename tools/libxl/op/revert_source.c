@@ -3,15 +3,11 @@
  * What a snapshot says: its memory image, the configuration in it, a user's
  * own, and the set of disks completed from both.
  */
-#include <errno.h>
 #include <libgen.h>
 #include <string.h>
 
-#include "host/run.h"
 #include "op/memory.h"
 #include "op/revert.h"
-
-#define XL_TIMEOUT_MS 60000
 
 /* ---- the memory image -------------------------------------------- */
 
@@ -19,8 +15,7 @@ static int open_memory(struct snap_revert *r)
 {
     if (!r->p->set->manifest.memory_path)
         return snap_fail(r->sc, ERROR_INVAL, "the snapshot has no memory "
-                         "image, and reverting disks alone is not supported "
-                         "yet");
+                         "image: only its disks can be reverted to");
     return snap_op_open_memory(r->sc, r->p->set, &r->f.memory_path,
                                &r->memory_fd);
 }
@@ -54,6 +49,7 @@ int snap_revert_read_memory(struct snap_revert *r)
     if (rc) return rc;
     rc = check_kind(r);
     if (rc) return rc;
+    r->stored = true;
     r->f.memory_pages = r->image.pages;
     r->f.xen_major = r->image.xen_major;
     r->f.xen_minor = r->image.xen_minor;
@@ -63,29 +59,6 @@ int snap_revert_read_memory(struct snap_revert *r)
 
 /* ---- the user's xl.cfg ------------------------------------------- */
 
-/* `xl -N create FILE` parses it and prints JSON; nothing is created. */
-static int read_user_config(struct snap_revert *r, struct snap_json **out)
-{
-    const char *argv[] = {
-        r->p->stock_xl, "-N", "create", r->p->domain_config, NULL,
-    };
-    AUTO_FREE char *text = NULL;
-    const char *json;
-    int rc;
-
-    if (access(r->p->domain_config, R_OK))
-        return snap_fail_errno(r->sc, errno, "cannot be read");
-    rc = snap_run_ok(r->sc, argv, XL_TIMEOUT_MS, &text);
-    if (rc) return rc;
-    json = strchr(text, '{');
-    if (!json || strchr(text, '(') == text)
-        return snap_fail(r->sc, ERROR_INVAL, "xl did not print it as JSON: "
-                         "set output_format=\"json\" in "
-                         "/etc/xen/xl.conf");
-    return snap_json_parse(r->sc, "what xl made of it", json, strlen(json),
-                           out);
-}
-
 int snap_revert_merge_config(struct snap_revert *r)
 {
     AUTO_JSON struct snap_json *user = NULL;
@@ -94,7 +67,7 @@ int snap_revert_merge_config(struct snap_revert *r)
     int rc;
 
     if (!r->p->domain_config) return 0;
-    rc = read_user_config(r, &user);
+    rc = snap_revert_ask_xl(r, r->p->domain_config, NULL, &user);
     for (i = 0; i < r->set.ndisks; i++)
         snap_strings_add(&vdevs, r->set.disks[i].vdev);
     if (!rc)
@@ -120,8 +93,12 @@ static int complete_disk(struct snap_revert *r, struct snap_manifest_disk *d,
 
     if (!c || c->cdrom)
         return snap_fail(r->sc, ERROR_INVAL, "disk '%s' of the snapshot is "
-                         "not in the memory image's configuration",
-                         from->vdev);
+                         "not in the %s configuration", from->vdev,
+                         r->stored ? "memory image's" : "given");
+    if (!r->stored && from->type == SNAP_DISK_EXTERNAL && !from->format)
+        return snap_fail(r->sc, ERROR_INVAL, "disk '%s': nothing says which "
+                         "format '%s' has; give its format= in the set",
+                         from->vdev, from->image);
     d->vdev = snap_strdup(from->vdev);
     d->type = from->type;
     d->image = snap_strdup(from->image ? from->image : c->path);
@@ -152,7 +129,7 @@ static int forgotten_disks(struct snap_revert *r)
     libxl_snapshot_set beside;
     size_t i, k;
 
-    if (r->p->set->directory) return 0;
+    if (r->p->set->directory || !r->f.memory_path) return 0;
     copy = snap_strdup(r->f.memory_path);
     if (!libxl_snapshot_load(&quiet, dirname(copy), &beside)) {
         for (i = 0; i < beside.manifest.ndisks; i++) {

@@ -53,6 +53,9 @@ static const struct {
         "put {path} ({vdev}) back to its tag {tag}" },
     [STEP_BUILD] = { "build",
         "build domain {domain} from {memory} with {xl}{then}" },
+    [STEP_BOOT] = { "boot",
+        "boot domain {domain} from these disks with {xl}, configured by {by}"
+        "{then}" },
     [STEP_REMOVE_OVERLAY] = { "remove-overlay",
         "remove {path}: nothing was written to it" },
     [STEP_DELETE_TAG_LIVE] = { "delete-tag-live",

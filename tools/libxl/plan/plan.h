@@ -34,6 +34,7 @@ enum snap_step_kind {
     STEP_MONITOR_END,
     STEP_APPLY_TAG,
     STEP_BUILD,
+    STEP_BOOT,
     STEP_REMOVE_OVERLAY,
     STEP_DELETE_TAG_LIVE,
     STEP_DELETE_TAG,

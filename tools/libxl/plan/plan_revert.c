@@ -100,7 +100,7 @@ static int check_memory(struct snap_ctx *sc,
     uint64_t pages_kb = f->memory_pages * 4;
     uint64_t target_kb = f->config->target_memkb;
 
-    if (target_kb && pages_kb > target_kb + 32768)
+    if (!f->disk_only && target_kb && pages_kb > target_kb + 32768)
         return snap_fail(sc, ERROR_INVAL, "the memory image holds %llu KiB "
                          "but its configuration says memory = %llu KiB: "
                          "`xl restore` could not place all pages",
@@ -141,7 +141,7 @@ static int check_excluded(struct snap_ctx *sc,
 {
     size_t i, k;
 
-    for (i = 0; i < f->excluded.len; i++)
+    for (i = 0; !f->disk_only && i < f->excluded.len; i++)
         if (!excluded_again(req, f->excluded.data[i]))
             return snap_fail(sc, ERROR_INVAL, "disk '%s' is not in the "
                              "snapshot: the guest's memory would go back "
@@ -160,8 +160,9 @@ static int check_excluded(struct snap_ctx *sc,
         if (k < f->ndisks)
             return snap_fail(sc, ERROR_INVAL, "disk '%s' is in the snapshot: "
                              "it cannot be left out of the revert, because "
-                             "memory and disk would not agree",
-                             req->exclude[i]);
+                             "%s would not agree", req->exclude[i],
+                             f->disk_only ? "the disks"
+                                          : "memory and disk");
     }
     return 0;
 }
@@ -354,17 +355,33 @@ static void add_tags(const struct snap_revert_facts *f, struct snap_plan *p)
                       f->now->dom.domid);
 }
 
+static void add_boot_args(const struct snap_revert_facts *f,
+                          struct snap_step *s)
+{
+    bool given = strcmp(f->boot_file, "/dev/null");
+    size_t i;
+
+    snap_step_arg(s, "by", given ? f->boot_file : "the memory image");
+    snap_step_arg(s, "file", f->boot_file);
+    for (i = 0; i < f->boot_words->len; i++)
+        snap_step_arg(s, "word", f->boot_words->data[i]);
+}
+
 static void add_build(const struct snap_revert_facts *f,
                       const struct snap_revert_request *req,
                       struct snap_plan *p)
 {
-    struct snap_step *s = snap_plan_add(p, STEP_BUILD);
+    struct snap_step *s = snap_plan_add(p, f->disk_only ? STEP_BOOT
+                                                        : STEP_BUILD);
     size_t i;
 
     snap_step_arg(s, "domain", f->domain_name);
-    snap_step_arg(s, "memory", f->memory_path);
     snap_step_arg(s, "xl", req->stock_xl);
     snap_step_arg(s, "then", req->paused ? ", leave it paused" : "");
+    if (f->disk_only)
+        add_boot_args(f, s);
+    else
+        snap_step_arg(s, "memory", f->memory_path);
     for (i = 0; i < f->ndisks; i++) {
         const struct snap_revert_disk *d = &f->disks[i];
         AUTO_FREE char *was = snap_printf("%llu %lld",
@@ -374,6 +391,16 @@ static void add_build(const struct snap_revert_facts *f,
         snap_step_arg(s, "base", d->id.real);
         snap_step_arg(s, "base-was", was);
     }
+}
+
+/* What stays once the domain is there. */
+static void add_marks(const struct snap_revert_facts *f,
+                      const struct snap_revert_request *req,
+                      struct snap_plan *p)
+{
+    struct snap_step *s;
+    size_t i;
+
     for (i = 0; req->protect && i < f->ndisks; i++) {
         if (f->disks[i].m->type != SNAP_DISK_EXTERNAL
             || f->disks[i].id.block)
@@ -404,7 +431,7 @@ int snap_plan_revert(struct snap_ctx *sc, const struct snap_revert_facts *f,
 
     rc = check_domain(sc, f);
     if (!rc) rc = check_findable(sc, f);
-    if (!rc) rc = check_versions(sc, f);
+    if (!rc && !f->disk_only) rc = check_versions(sc, f);
     if (!rc) rc = check_memory(sc, f);
     if (!rc) rc = check_excluded(sc, f, req);
     if (!rc && f->stranger && !req->force)
@@ -421,6 +448,7 @@ int snap_plan_revert(struct snap_ctx *sc, const struct snap_revert_facts *f,
     before = p->len;
     add_tags(f, p);
     add_build(f, req, p);
+    add_marks(f, req, p);
     /* Off already: the first thing that cannot be taken back. */
     if (p->commit == SIZE_MAX) p->commit = before;
     return 0;

@@ -28,7 +28,12 @@ struct snap_revert_facts {
     struct snap_facts *now;     /* exists = false: the domain is off */
     int between_pid;            /* a monitor about to start it again; 0 */
     const struct snap_manifest *set;
-    const struct snap_domconfig *config;    /* of the memory image */
+    const struct snap_domconfig *config;    /* to start the domain with */
+    /* Without memory: the domain boots, by this file (/dev/null: there is
+     * none) and these settings of an xl.cfg. */
+    bool disk_only;
+    const char *boot_file;
+    const struct snap_strings *boot_words;
     struct snap_revert_disk *disks;
     size_t ndisks;
     struct snap_strings excluded;   /* writable disks that are not in it */
@@ -39,7 +44,7 @@ struct snap_revert_facts {
     struct snap_manifest_disk *rest_m;  /* what rest[i].m points to */
     char *stranger;             /* why it looks like another domain's; NULL */
     char *memory_path;
-    uint64_t memory_pages;
+    uint64_t memory_pages;      /* this and the next: not if disk_only */
     unsigned xen_major, xen_minor;      /* at the snapshot */
     const char *qemu_version;   /* of this host; NULL: unknown */
     uint64_t need_kb, have_kb;  /* host memory; 0: unknown */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-only */
 /*
- * Building a domain by the stock xl, whichever step does it (build.c),
+ * Building a domain by the stock xl, from memory (build.c) or afresh (boot.c),
  * and seeing what came of it.  xl goes on when we die: the old domain is gone,
  * so the new one is what is best for the guest.  The domain's lock is held
  * until xl has ended; recover sees what came of it.

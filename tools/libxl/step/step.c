@@ -33,6 +33,7 @@ static const struct snap_step_ops *const step_table[STEP_KINDS] = {
     [STEP_MONITOR_END] = &snap_step_monitor_end,
     [STEP_APPLY_TAG] = &snap_step_apply_tag,
     [STEP_BUILD] = &snap_step_build,
+    [STEP_BOOT] = &snap_step_boot,
     [STEP_REMOVE_OVERLAY] = &snap_step_remove_overlay,
     [STEP_DELETE_TAG_LIVE] = &snap_step_delete_tag_live,
     [STEP_DELETE_TAG] = &snap_step_delete_tag,
@@ -180,6 +181,7 @@ static bool others_need(enum snap_step_kind kind)
     case STEP_MONITOR_END:
     case STEP_DESTROYED:
     case STEP_BUILD:
+    case STEP_BOOT:
     case STEP_DELETE_TAG:
     case STEP_DELETE_TAG_LIVE:
     case STEP_REMOVE_SNAPSHOT:

@@ -88,9 +88,9 @@ int snap_act_worker(struct snap_act *a, struct snap_worker **w);
 int snap_act_qmp(struct snap_act *a, const char *path, struct snap_qmp **q);
 
 /*
- * An interrupted run's step STEP_BUILD of plan p: was the domain built all the
- * same?  Then it is there, looked after, on the plan's images.  What else is
- * there by that name is noted.  In built.c.
+ * An interrupted run's step STEP_BUILD or STEP_BOOT of plan p: was the domain
+ * built all the same?  Then it is there, looked after, on the plan's images.
+ * What else is there by that name is noted.  In built.c.
  */
 int snap_step_was_built(struct snap_act *a, const struct snap_plan *p,
                         const struct snap_step *s, bool *was);
@@ -125,8 +125,9 @@ extern const struct snap_step_ops
     snap_step_pause,
     snap_step_recheck_idle, snap_step_destroy, snap_step_destroyed,
     snap_step_monitor_end,
-    snap_step_apply_tag, snap_step_build, snap_step_delete_tag_live,
-    snap_step_delete_tag, snap_step_relink, snap_step_remove_snapshot,
+    snap_step_apply_tag, snap_step_build, snap_step_boot,
+    snap_step_delete_tag_live, snap_step_delete_tag, snap_step_relink,
+    snap_step_remove_snapshot,
     snap_step_merge_up, snap_step_merge_down, snap_step_put_back,
     snap_step_remove_layer;
 

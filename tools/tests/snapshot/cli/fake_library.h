@@ -247,6 +247,7 @@ int libxl_snapshot_revert(libxl_snapshot_ctx *ctx,
              fake_text(p->current_path));
     fake_log("state=%d force=%d protect=%d dry=%d", p->state, p->force,
              p->protect, p->dry_run);
+    fake_log("disk_only=%d", p->disk_only);
     for (i = 0; i < p->nexclude; i++)
         fake_log("exclude=%s", p->exclude[i]);
     for (i = 0; i < p->nothers; i++)

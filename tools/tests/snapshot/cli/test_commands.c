@@ -476,6 +476,7 @@ static void revert(void)
     like(asked, "other=s2", "the others are known");
     like(asked, "other=other", "those of other domains, too");
     unlike(asked, "other=s1", "but not itself");
+    like(asked, "disk_only=0\n", "with memory");
     like(asked, "stock=/bin/true", "and the stock xl");
     current = snap_printf("current=%s/web/current\n", store);
     like(asked, current, "and the hint");
@@ -510,6 +511,24 @@ static void revert(void)
     is_str(asked, "", "before anything is begun");
     run("not whole", "snapshot-revert", "web", "s1");
     is_int(status, 4, "not whole is 4");
+    unlink(cfg);
+}
+
+static void revert_disk_only(void)
+{
+    AUTO_FREE char *cfg = in_dir("set.cfg");
+
+    run("", "snapshot-revert", "--disk-only", "web", "s1");
+    is_int(status, 0, "revert --disk-only");
+    like(asked, "disk_only=1\n", "is without memory");
+    like(asked, " --disk-only web s1\n", "in the command to repeat, too");
+    like(err, "Domain 'web' was booted from the disks of snapshot 's1'; its "
+         "domid is 6 now.", "says that it was a boot");
+    write_file(cfg, "name='t1'\ndisk=['vdev=xvda,tag=t1']\n");
+    run("", "snapshot-revert", "--json", "web", cfg);
+    is_int(status, 0, "a set without memory");
+    like(asked, "disk_only=1\n", "does not have to be told so");
+    like(out, "\"disk_only\": true", "--json says it");
     unlink(cfg);
 }
 
@@ -911,6 +930,7 @@ int main(int argc, char **argv)
     progress_text();
     progress_fd();
     revert();
+    revert_disk_only();
     revert_odd_names();
     revert_by_hand();
     update();

@@ -292,10 +292,21 @@ static void a_set(void)
     snap_ctx_dispose(&sc);
 }
 
+static void a_set_without_memory(void)
+{
+    libxl_snapshot_set set;
+    struct snap_ctx sc;
+
+    ok(!read_set("disk=['vdev=xvda,tag=t']\n", &set, &sc),
+       "a set need not have memory");
+    is_str(set.manifest.memory_path, NULL, "it has none then");
+    libxl_snapshot_set_dispose(&set);
+    snap_ctx_dispose(&sc);
+}
+
 static void bad_sets(void)
 {
     static const struct { const char *text, *part; } bad[] = {
-        { "disk=['vdev=a,tag=t']\n", "'memory'" },
         { "memory='m'\n", "'disk'" },
         { "memory='m'\ndisk=['vdev=a']\n", "tag=" },
         { "memory='m'\ndisk=['vdev=a,type=external']\n", "parent=" },
@@ -328,6 +339,7 @@ int main(void)
     hostile_bytes();
     every_cut();
     a_set();
+    a_set_without_memory();
     bad_sets();
     return done_testing();
 }

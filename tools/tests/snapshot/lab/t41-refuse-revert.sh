@@ -303,7 +303,7 @@ bad_sets() {
     refused "a set without disks" "set.cfg: 'disk' is missing" \
         xl snapshot-revert g1 "$LAB/set.cfg"
     set_file "disk = [ 'vdev=xvda,type=internal,tag=s1' ]"
-    refused "a set without memory" "set.cfg: 'memory' is missing" \
+    refused "a set without memory" "no memory image.*|give a DOMAIN-CONFIG" \
         xl snapshot-revert g1 "$LAB/set.cfg"
     set_file "memory = '$SNAP/memory.xl'" \
         "; disk = [ 'vdev=xvda,type=internal,tag=1' ]"

@@ -409,6 +409,7 @@ static void make_revert(struct past *p, const char *set, enum state state,
     p->req.protect = bits & 4;
     p->req.force = bits & 8;
     if (bits & 16) p->req.current_path = NULL;
+    if (bits & 32) past_disk_only(p, "/dev/null");
     for (i = 0; set[i]; i++) {
         AUTO_FREE char *path = snap_printf(set[i] == 'd' ? "/dev/vg/%s"
                                            : "/img/%s.img", vdevs[i]);
@@ -452,7 +453,8 @@ static void writes_of_revert(const struct snap_plan *p,
         hold(&nothing_written, !image || i >= p->commit);
         hold(&nothing_written, i >= p->commit
              || (s->kind != STEP_APPLY_TAG && s->kind != STEP_PROTECT
-                 && s->kind != STEP_BUILD && s->kind != STEP_DESTROY
+                 && s->kind != STEP_BUILD && s->kind != STEP_BOOT
+                 && s->kind != STEP_DESTROY
                  && s->kind != STEP_MONITOR_END));
         if (s->kind == STEP_OVERLAY || s->kind == STEP_COPY)
             hold(&new_is_new, !image && i < p->commit);
@@ -496,9 +498,9 @@ static void disks_of_revert(const struct snap_plan *p,
 }
 
 static void order_of_revert(const struct snap_plan *p, enum state state,
-                            bool monitor)
+                            bool monitor, enum snap_step_kind how)
 {
-    size_t look = at(p, STEP_RECHECK_IDLE), build = at(p, STEP_BUILD), i;
+    size_t look = at(p, STEP_RECHECK_IDLE), build = at(p, how), i;
     enum snap_step_kind first = p->steps[p->commit].kind;
 
     hold(&looked_again, look != SIZE_MAX && look + 1 == p->commit);
@@ -506,14 +508,15 @@ static void order_of_revert(const struct snap_plan *p, enum state state,
     if (state == OFF) {
         hold(&off_commits, !count(p, STEP_DESTROY)
              && (first == STEP_APPLY_TAG
-                 || (first == STEP_BUILD && !count(p, STEP_APPLY_TAG))));
+                 || (first == how && !count(p, STEP_APPLY_TAG))));
     } else {
         hold(&destroy_commits, first == STEP_DESTROY
              && at(p, STEP_DESTROY) == p->commit);
         hold(&built_last, at(p, STEP_DESTROYED) > p->commit
              && at(p, STEP_DESTROYED) < build);
     }
-    hold(&built_last, build >= p->commit && build < p->len);
+    hold(&built_last, build >= p->commit && build < p->len
+         && count(p, STEP_BUILD) + count(p, STEP_BOOT) == 1);
     for (i = build; i < p->len; i++)
         hold(&built_last, i == build || p->steps[i].kind == STEP_PROTECT
                           || p->steps[i].kind == STEP_CURRENT);
@@ -548,7 +551,8 @@ static void try_revert(const char *set, enum state state, unsigned bits,
         every_plan(&p);
         writes_of_revert(&p, &past);
         disks_of_revert(&p, &past);
-        order_of_revert(&p, state, state != OFF && (bits & 1));
+        order_of_revert(&p, state, state != OFF && (bits & 1),
+                        bits & 32 ? STEP_BOOT : STEP_BUILD);
     }
     snap_plan_dispose(&p);
     snap_ctx_dispose(&sc);
@@ -562,9 +566,9 @@ static void test_revert(void)
 
     for (s = 0; s < SETS; s++)
         for (state = 0; state < STATES; state++)
-            for (bits = 0; bits < 32; bits++)
+            for (bits = 0; bits < 64; bits++)
                 try_revert(sets[s], state, bits, &planned);
-    is_uint(planned, SETS * STATES * 32, "revert: all of them are planned");
+    is_uint(planned, SETS * STATES * 64, "revert: all of them are planned");
     claim(&destroy_commits);
     claim(&off_commits);
     claim(&nothing_written);

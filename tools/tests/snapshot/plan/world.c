@@ -201,6 +201,7 @@ void past_dispose(struct past *p)
     }
     free(p->f.disks);
     snap_strings_dispose(&p->f.excluded);
+    snap_strings_dispose(&p->words);
     free(p->f.stranger);
     free(p->f.memory_path);
     snap_manifest_dispose(&p->set);
@@ -215,6 +216,16 @@ void past_off(struct past *p)
     memset(&p->now.f.host, 0, sizeof(p->now.f.host));
     snap_facts_dispose(&p->now.f);
     p->now.f.host = host;
+}
+
+void past_disk_only(struct past *p, const char *file)
+{
+    snap_strings_add(&p->words, "name=\"web\"");
+    snap_strings_add(&p->words, "memory=\"256\"");
+    p->f.disk_only = true;
+    p->f.boot_file = file;
+    p->f.boot_words = &p->words;
+    p->f.memory_pages = 0;
 }
 
 static struct snap_revert_disk *add_past_disk(struct past *p,

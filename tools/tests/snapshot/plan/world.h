@@ -49,6 +49,7 @@ struct past {
     struct snap_manifest set;
     struct snap_domconfig config;
     struct snap_revert_facts f;
+    struct snap_strings words;
     struct snap_revert_request req;
     const char *exclude[WORLD_DISKS];
 };
@@ -58,6 +59,9 @@ struct past {
 void past_make(struct past *p);
 void past_dispose(struct past *p);
 void past_off(struct past *p);
+/* Without its memory, by the words name="web" and memory="256" behind a
+ * file. */
+void past_disk_only(struct past *p, const char *file);
 /* A disk with a tag: applied in place. The index of the disk. */
 size_t past_internal(struct past *p, const char *vdev, const char *path);
 /* A frozen base that gets a new overlay beside it. */

@@ -44,6 +44,7 @@ static void test_words_stay(void)
         { STEP_DESTROYED, "destroyed" },
         { STEP_MONITOR_END, "monitor-end" },
         { STEP_APPLY_TAG, "apply-tag" }, { STEP_BUILD, "build" },
+        { STEP_BOOT, "boot" },
         { STEP_REMOVE_OVERLAY, "remove-overlay" },
         { STEP_DELETE_TAG_LIVE, "delete-tag-live" },
         { STEP_DELETE_TAG, "delete-tag" },
