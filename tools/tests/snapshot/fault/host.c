@@ -453,6 +453,68 @@ static int restore(bool paused)
     return 0;
 }
 
+/* ---- `xl create` ------------------------------------------------- */
+
+/* One of the disk= list. */
+static int set_disk(struct snap_json *tree, const char *item)
+{
+    struct snap_ctx quiet = SNAP_CTX_INIT;
+    char format[16], vdev[8], path[256];
+    const char *from = strstr(item, "format=");
+    int rc = -1;
+
+    if (from && sscanf(from, "format=%15[^,],vdev=%7[^,],access=rw,"
+                       "target=%255s", format, vdev, path) == 3)
+        rc = snap_domconfig_set_disk(&quiet, tree, vdev, path, format, true);
+    snap_ctx_dispose(&quiet);
+    return rc;
+}
+
+/* The domain's configuration with the disks of the last word. */
+static struct snap_json *configured(char *const argv[])
+{
+    struct snap_ctx quiet = SNAP_CTX_INIT;
+    struct snap_json *tree = NULL;
+    AUTO_FREE char *word = NULL;
+    char *item, *next;
+
+    while (argv[1]) argv++;
+    word = snap_strdup(*argv);
+    if (snap_json_parse(&quiet, "userdata", fake->userdata,
+                        strlen(fake->userdata), &tree))
+        bail("%s", quiet.message);
+    if (strncmp(word, "disk=", 5)) return tree;
+    for (item = strtok_r(word + 5, "[]\"", &next); item;
+         item = strtok_r(NULL, "[]\"", &next))
+        if (strcmp(item, ",") && set_disk(tree, item))
+            bail("xl create: %s", item);
+    return tree;
+}
+
+/* After it the guest has in RAM what it found on its disks: 0x11 or 0x22. */
+static int create(char *const argv[], bool paused)
+{
+    struct snap_ctx quiet = SNAP_CTX_INIT;
+    AUTO_JSON struct snap_json *tree = configured(argv);
+    AUTO_FREE char *text = snap_json_print(tree);
+    struct snap_domconfig c = { 0 };
+
+    if (fake->exists || snap_domconfig_read(&quiet, tree, &c)
+        || take_disks(&c)) {
+        dprintf(2, "create: %s\n", quiet.message ? quiet.message : "?");
+        return 1;
+    }
+    host->ram = 0x11;
+    if (!host_agrees()) host->ram = 0x22;
+    fake->domid++;
+    snprintf(fake->userdata, sizeof(fake->userdata), "%s", text);
+    fake->suspended = false;
+    fake->paused = paused;
+    fake->exists = true;
+    start_processes();
+    return 0;
+}
+
 /* What an old kernel, or one's sandbox, does not have. */
 
 int fault_openat(int dir, const char *path, int flags, mode_t mode)
@@ -512,19 +574,22 @@ int fault_execve(const char *path, char *const argv[], char *const env[])
 {
     const char *name = strrchr(path, '/') + 1;
     int fd, status = 0;
+    bool is_xl = !strcmp(name, "xl");
 
-    if (!strcmp(name, "xen-qemu-system-i386"))
-        dprintf(1, "QEMU emulator version 7.2.0\n");
-    else if (!strcmp(name, "xl") && !strcmp(argv[1], "-N"))
-        dprintf(1, "%s\n", fake->userdata);
-    else if (strcmp(name, "xl") || strcmp(argv[1], "restore"))
+    if (!is_xl && strcmp(name, "xen-qemu-system-i386"))
         return execve(path, argv, env);
     /* As exec does. */
     for (fd = 3; fd < 256; fd++)
         if (fcntl(fd, F_GETFD) & FD_CLOEXEC) close(fd);
     fault_outside = true;
-    if (!strcmp(name, "xl") && !strcmp(argv[1], "restore"))
+    if (!is_xl)
+        dprintf(1, "QEMU emulator version 7.2.0\n");
+    else if (!strcmp(argv[1], "-N"))
+        dprintf(1, "%s\n", snap_json_print(configured(argv)));
+    else if (!strcmp(argv[1], "restore"))
         status = restore(!strcmp(argv[2], "-p"));
+    else
+        status = create(argv, !strcmp(argv[2], "-qp"));
     _exit(status);
 }
 

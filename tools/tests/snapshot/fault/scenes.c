@@ -184,6 +184,7 @@ static int run_revert(const struct scene *s, libxl_snapshot_ctx *sc)
             .keep_command = "back",
             .lock_timeout_ms = LOCK_MS, .stock_xl = xl,
             .domain_config = s->furnished ? xl : NULL,
+            .disk_only = s->disk_only,
             .retry_command = SCENE_AGAIN,
         }, &result);
     libxl_snapshot_set_dispose(&set);
@@ -460,6 +461,12 @@ const struct scene scenes[] = {
     { "revert-config", a_snapshot, run_revert,
       LIBXL_SNAPSHOT_DISK_EXTERNAL, LIBXL_SNAPSHOT_DISK_EXTERNAL,
       .furnished = true },
+    { "revert-disk-only", a_snapshot, run_revert,
+      LIBXL_SNAPSHOT_DISK_INTERNAL, LIBXL_SNAPSHOT_DISK_EXTERNAL,
+      .disk_only = true },
+    { "revert-disk-only-config", a_snapshot, run_revert,
+      LIBXL_SNAPSHOT_DISK_EXTERNAL, LIBXL_SNAPSHOT_DISK_INTERNAL,
+      .disk_only = true, .off = true, .furnished = true },
     { "create-block", NULL, run_create,
       LIBXL_SNAPSHOT_DISK_INTERNAL, LIBXL_SNAPSHOT_DISK_EXTERNAL,
       .block = true },

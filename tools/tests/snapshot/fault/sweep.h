@@ -108,6 +108,7 @@ struct scene {
     bool furnished;             /* and the user gives its xl.cfg */
     bool apart;                 /* overlays of one name, in two directories */
     bool block;                 /* the images stand on block devices */
+    bool disk_only;             /* without memory */
     const char *dies_in;        /* the step that the interrupted run began */
 };
 extern const struct scene scenes[];
