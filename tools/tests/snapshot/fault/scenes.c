@@ -290,6 +290,39 @@ static int run_verify(const struct scene *s, libxl_snapshot_ctx *sc)
     return libxl_snapshot_outcome(sc);
 }
 
+static int load_first(void *arg, libxl_snapshot_ctx *sc,
+                      libxl_snapshot_images_params *again)
+{
+    AUTO_FREE char *directory = directory_of(1);
+    libxl_snapshot_set *set = arg;
+
+    again->own = set;
+    again->nown = 1;
+    libxl_snapshot_set_dispose(set);
+    return libxl_snapshot_load(sc, directory, set);
+}
+
+static int run_abandoned(const struct scene *s, libxl_snapshot_ctx *sc)
+{
+    libxl_snapshot_images_params p = { .domain_name = fake->name };
+    libxl_snapshot_inventory listed = { .domain = NULL };
+    libxl_snapshot_removal removal = { .removed.len = 0 };
+    libxl_snapshot_set set = { 0 }, again = { 0 };
+
+    (void)s;
+    if (!load_first(&set, sc, &p) && !libxl_snapshot_images(sc, &p, &listed))
+        libxl_snapshot_remove_abandoned(sc, &(libxl_snapshot_remove_params){
+            .domain_name = fake->name, .look = load_first, .look_arg = &again,
+            .listed = &listed, .lock_timeout_ms = LOCK_MS,
+            .retry_command = SCENE_AGAIN,
+        }, &removal);
+    libxl_snapshot_removal_dispose(&removal);
+    libxl_snapshot_inventory_dispose(&listed);
+    libxl_snapshot_set_dispose(&again);
+    libxl_snapshot_set_dispose(&set);
+    return libxl_snapshot_outcome(sc);
+}
+
 /* ---- what was before --------------------------------------------- */
 
 /* In a process of its own, which may be told to die. */
@@ -343,6 +376,23 @@ static void a_snapshot(const struct scene *s)
     if (!s->off) return;
     libxl_domain_destroy(NULL, fake->domid, NULL);
     host_stop();
+}
+
+/* An overlay that a revert left, as its name says, and an image that has
+ * nothing to do with it. */
+static void a_leftover(const struct scene *s)
+{
+    AUTO_FREE char *base = path_of("img/a.qcow2");
+    AUTO_FREE char *left = path_of("img/a.s1-r1.qcow2");
+    AUTO_FREE char *other = path_of("img/other.qcow2");
+
+    a_snapshot(s);
+    if (run_program((const char *const[]){
+            "qemu-img", "create", "-q", "-f", "qcow2", "-F", "qcow2", "-b",
+            base, left, NULL })
+        || run_program((const char *const[]){
+            "qemu-img", "create", "-q", "-f", "qcow2", other, "1M", NULL }))
+        bail("qemu-img cannot create '%s'", left);
 }
 
 /* The point where a line of the journal is synced. */
@@ -499,6 +549,8 @@ const struct scene scenes[] = {
       .above = 1, .deletes = 2 },
     { "check", NULL, run_check,
       LIBXL_SNAPSHOT_DISK_AUTO, LIBXL_SNAPSHOT_DISK_AUTO },
+    { "abandoned", a_leftover, run_abandoned,
+      LIBXL_SNAPSHOT_DISK_EXTERNAL, LIBXL_SNAPSHOT_DISK_INTERNAL },
     { "verify", a_snapshot, run_verify,
       LIBXL_SNAPSHOT_DISK_EXTERNAL, LIBXL_SNAPSHOT_DISK_INTERNAL,
       .off = true },
