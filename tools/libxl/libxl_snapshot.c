@@ -62,6 +62,7 @@ void libxl_snapshot_result_dispose(libxl_snapshot_result *result)
     free(result->plan);
     free(result->directory);
     snap_strings_dispose(&result->advice);
+    snap_strings_dispose(&result->instead);
     snap_strings_dispose(&result->left);
     snap_strings_dispose(&result->notes);
     snap_manifest_dispose(&result->manifest);
@@ -201,18 +202,6 @@ int snap_op_stands_on(struct snap_ctx *sc, const struct snap_manifest *m,
         if (m->disks[i].type == SNAP_DISK_EXTERNAL)
             rc = snap_fs_compare(sc, m->disks[i].image, id, answer);
     return rc;
-}
-
-void snap_op_advise_merged(const struct snap_plan *p,
-                           libxl_snapshot_result *result)
-{
-    size_t i;
-
-    for (i = 0; i < p->len; i++) {
-        const char *spec = snap_step_get(&p->steps[i], "spec");
-
-        if (spec) snap_strings_add(&result->advice, spec);
-    }
 }
 
 int snap_op_drop_unused(struct snap_ctx *sc, struct snap_xen *x,

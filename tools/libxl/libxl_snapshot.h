@@ -208,6 +208,8 @@ typedef struct {
     int64_t still_ms;           /* suspend returned .. resumed */
     uint64_t memory_bytes;
     struct snap_strings advice; /* disk= entries for the user's xl.cfg */
+    /* Of each, if there are any: only in place of one with this image. */
+    struct snap_strings instead;
     struct snap_strings left;   /* files kept: "path (N bytes): what it is" */
     struct snap_strings notes;  /* left-out disks and other remarks */
     libxl_snapshot_manifest manifest;

@@ -109,7 +109,9 @@ static int look(struct edit *e, const char *domain)
 
 /* The entry for a spec, as changes[its place]; NULL stays where nothing has to
  * change. */
-static int change(const struct edit *e, const char *text, char **changes)
+/* `instead`: the target that it must have now; NULL: any. */
+static int change(const struct edit *e, const char *text, const char *instead,
+                  char **changes)
 {
     const struct xl_cfg_disk *d;
     struct snap_spec spec;
@@ -122,7 +124,8 @@ static int change(const struct edit *e, const char *text, char **changes)
     if (!d) {
         rc = snap_fail(e->sc, ERROR_INVAL, "%s: there is no disk '%s'",
                        e->cfg.path, spec.vdev);
-    } else {
+    } else if (!instead || (d->d.pdev_path
+                            && !strcmp(d->d.pdev_path, instead))) {
         i = (size_t)(d - e->disks.data);
         free(changes[i]);
         rc = xl_cfg_entry_change(e->sc, &e->cfg, d, &spec, *e->at[i],
@@ -255,6 +258,7 @@ static int read_again(const struct edit *e, char *const *changes,
 /* ---- all of it ------------------------------------------------------- */
 
 static int make_edit(struct edit *e, const struct snap_strings *specs,
+                     const struct snap_strings *instead,
                      struct xl_cfg_edit *out)
 {
     char **changes = snap_zalloc((e->disks.len + 1) * sizeof(*changes));
@@ -262,7 +266,9 @@ static int make_edit(struct edit *e, const struct snap_strings *specs,
     int rc = 0;
 
     for (i = 0; !rc && i < specs->len; i++)
-        rc = change(e, specs->data[i], changes);
+        rc = change(e, specs->data[i], instead && instead->len
+                    ? instead->data[i] : NULL,
+                    changes);
     if (!rc) put_together(e, changes, out);
     if (!rc && out->text) rc = read_again(e, changes, out);
     if (!rc && out->text) list_lines(e->text, out->text, out);
@@ -274,7 +280,8 @@ static int make_edit(struct edit *e, const struct snap_strings *specs,
 
 int xl_cfg_edit(struct snap_ctx *sc, const char *path, const char *domain,
                 const char *text, size_t len,
-                const struct snap_strings *specs, struct xl_cfg_edit *out)
+                const struct snap_strings *specs,
+                const struct snap_strings *instead, struct xl_cfg_edit *out)
 {
     struct edit e = { .sc = sc, .text = text, .len = len };
     int rc;
@@ -282,7 +289,7 @@ int xl_cfg_edit(struct snap_ctx *sc, const char *path, const char *domain,
     memset(out, 0, sizeof(*out));
     rc = xl_cfg_open(sc, path, text, len, &e.cfg);
     if (!rc) rc = look(&e, domain);
-    if (!rc) rc = make_edit(&e, specs, out);
+    if (!rc) rc = make_edit(&e, specs, instead, out);
     if (rc) xl_cfg_edit_dispose(out);
     xl_cfg_disks_dispose(&e.disks);
     xl_cfg_close(&e.cfg);

@@ -158,18 +158,6 @@ static void list_note(const struct xl_request *rq, const char *head,
     }
 }
 
-void xl_result_advice(const struct xl_request *rq,
-                      const libxl_snapshot_result *r)
-{
-    /* With --update-config, what became of it is said by update.c. */
-    if (!xl_given(rq, OPT_UPDATE_CONFIG))
-        list_note(rq, xl_given(rq, OPT_DRY_RUN)
-                  ? "The domain's disks would change. In its xl.cfg, the "
-                  "disk= list would have to have:"
-                  : "The domain's disks have changed. In its xl.cfg, the "
-                  "disk= list must now have:", &r->advice);
-}
-
 void xl_result_notes(const struct xl_request *rq,
                      const libxl_snapshot_result *r)
 {
@@ -178,7 +166,14 @@ void xl_result_notes(const struct xl_request *rq,
     for (i = 0; i < r->notes.len; i++)
         xl_note(rq, "Note: %s", r->notes.data[i]);
     list_note(rq, "Kept, remove it when it is no longer wanted:", &r->left);
-    xl_result_advice(rq, r);
+    /* With --update-config, what became of it is said by update.c; and which
+     * image a file must not name any more is in the notes. */
+    if (!xl_given(rq, OPT_UPDATE_CONFIG) && !r->instead.len)
+        list_note(rq, xl_given(rq, OPT_DRY_RUN)
+                  ? "The domain's disks would change. In its xl.cfg, the "
+                  "disk= list would have to have:"
+                  : "The domain's disks have changed. In its xl.cfg, the "
+                  "disk= list must now have:", &r->advice);
 }
 
 void xl_result_plan(const libxl_snapshot_result *r)

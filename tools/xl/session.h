@@ -38,9 +38,7 @@ int xl_running_domain(const struct xl_request *rq, const char *arg,
 int xl_domain_name(const struct xl_request *rq, const char *arg, bool reader,
                    char **name);
 
-/* On standard error: entries for the xl.cfg; notes, what was left, and those. */
-void xl_result_advice(const struct xl_request *rq,
-                      const libxl_snapshot_result *r);
+/* Notes, advice and what was left, on standard error. */
 void xl_result_notes(const struct xl_request *rq,
                      const libxl_snapshot_result *r);
 /* Standard output of a --dry-run: the plan, a step a line. */

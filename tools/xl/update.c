@@ -71,7 +71,8 @@ int xl_update_look(const struct xl_request *rq, const char *domain)
     if (!xl_given(rq, OPT_UPDATE_CONFIG)) return 0;
     rc = read_file(&sc, rq->config, &f);
     if (!rc)
-        rc = xl_cfg_edit(&sc, f.real, domain, f.text, f.len, &none, &edit);
+        rc = xl_cfg_edit(&sc, f.real, domain, f.text, f.len, &none, NULL,
+                         &edit);
     if (rc)
         status = xl_fail(rq, XL_REFUSED, NULL, "--update-config: %s",
                          sc.message);
@@ -141,7 +142,7 @@ void xl_update_config(const struct xl_request *rq, const char *domain,
     u->real = snap_strdup(f.real);
     if (!rc)
         rc = xl_cfg_edit(&sc, f.real, domain, f.text, f.len, &r->advice,
-                         &u->edit);
+                         &r->instead, &u->edit);
     if (!rc && u->edit.text && !xl_given(rq, OPT_DRY_RUN))
         rc = write_file(&sc, &f, u);
     if (rc) u->reason = snap_strdup(sc.message);

@@ -203,7 +203,6 @@ static void print_recovered(const struct xl_request *rq, const char *domain,
     }
     if (!r->notes.len && !(r->plan && *r->plan))
         xl_note(rq, "Nothing was interrupted.");
-    xl_result_advice(rq, r);
 }
 
 int xl_snapshot_recover(struct xl_request *rq)

@@ -11,6 +11,7 @@
 
 /* A whole disk is read and written: hours are normal. */
 #define MERGE_TIMEOUT_MS 86400000
+#define BACK_TIMEOUT_MS 60000
 #define MAX_OUTPUT 65536
 
 static bool go_on(void *arg)
@@ -20,31 +21,54 @@ static bool go_on(void *arg)
     return !sc->cancelled;
 }
 
-/* qemu-img, which may take long; `path` is what it writes. */
-static int run(struct snap_ctx *sc, const char *const *argv, const char *path)
+/* qemu-img, which may take long; `path` is what it is about.  Its status alone
+ * does not tell: rebase ends well if its last flush failed (QEMU 7.2), and only
+ * says so. */
+static int run(struct snap_ctx *sc, int lock_fd, const char *const *argv,
+               const char *path)
 {
     struct snap_run_result result;
+    bool silent;
     int rc;
 
+    if (sc->cancelled)
+        return snap_fail(sc, ERROR_ABORTED, "interrupted by a signal");
     rc = snap_run(sc, argv, &(struct snap_run_opts){
         .timeout_ms = MERGE_TIMEOUT_MS, .max_output = MAX_OUTPUT,
-        .go_on = go_on, .go_on_arg = sc }, &result);
+        .go_on = go_on, .go_on_arg = sc, .lock_fd = lock_fd }, &result);
     if (rc)
         return snap_within(sc, rc, "image '%s': qemu-img %s", path, argv[1]);
-    if (!WIFEXITED(result.status) || WEXITSTATUS(result.status))
+    silent = !result.err || !*result.err;
+    if (!WIFEXITED(result.status) || WEXITSTATUS(result.status) || !silent)
         rc = snap_fail(sc, ERROR_FAIL, "image '%s': qemu-img %s failed: %s",
-                       path, argv[1], result.err && *result.err
-                       ? result.err : "it gives no reason");
+                       path, argv[1], silent ? "it gives no reason"
+                                             : result.err);
     snap_run_result_dispose(&result);
-    return rc ? rc : snap_fs_sync_file(sc, path);
+    return rc;
 }
 
-int snap_image_commit(struct snap_ctx *sc, const char *top, const char *base,
-                      const char *base_format)
+/* "driver=...", as a value of --image-opts; over another base than its header
+ * names, if there is one. */
+static char *opts_of(const char *path, const char *base,
+                     const char *base_format)
 {
-    struct snap_text opts = { 0 };
-    const char *argv[] = {
-        "qemu-img", "commit", "-q", "-d", "--image-opts", NULL, NULL,
+    struct snap_text t = { 0 };
+
+    snap_text_add(&t, "driver=qcow2,file.driver=file,file.filename=");
+    snap_image_opts_path(&t, path);
+    if (!base) return t.data;
+    snap_text_add(&t, ",backing.driver=%s,backing.file.driver=file,"
+                  "backing.file.filename=", base_format);
+    snap_image_opts_path(&t, base);
+    return t.data;
+}
+
+int snap_image_commit(struct snap_ctx *sc, int lock_fd, const char *top,
+                      const char *base, const char *base_format)
+{
+    AUTO_FREE char *opts = opts_of(top, base, base_format);
+    const char *const argv[] = {
+        "qemu-img", "commit", "-q", "-d", "--image-opts", opts, NULL,
     };
     struct snap_image image;
     bool fits;
@@ -57,18 +81,25 @@ int snap_image_commit(struct snap_ctx *sc, const char *top, const char *base,
     if (!fits)
         return snap_fail(sc, ERROR_FAIL, "image '%s' does not stand on an "
                          "image of the format %s", top, base_format);
-    snap_text_add(&opts, "driver=qcow2,file.driver=file,file.filename=");
-    snap_image_opts_path(&opts, top);
-    snap_text_add(&opts, ",backing.driver=%s,backing.file.driver=file,"
-                  "backing.file.filename=", base_format);
-    snap_image_opts_path(&opts, base);
-    argv[5] = opts.data;
-    rc = run(sc, argv, base);
-    free(opts.data);
-    return rc;
+    rc = run(sc, lock_fd, argv, base);
+    return rc ? rc : snap_fs_sync_file(sc, base);
 }
 
-int snap_image_rebase(struct snap_ctx *sc, const char *path, const char *base,
+/* It reads the same over what its header names as over the base. */
+static int check_same(struct snap_ctx *sc, const char *path, const char *base,
+                      const char *base_format)
+{
+    AUTO_FREE char *now = opts_of(path, NULL, NULL);
+    AUTO_FREE char *before = opts_of(path, base, base_format);
+    const char *const argv[] = {
+        "qemu-img", "compare", "-q", "-U", "--image-opts", now, before, NULL,
+    };
+
+    return run(sc, 0, argv, path);
+}
+
+int snap_image_rebase(struct snap_ctx *sc, int lock_fd, const char *path,
+                      const char *base, const char *base_format,
                       const char *below, const char *below_format)
 {
     const char *const argv[] = {
@@ -76,16 +107,29 @@ int snap_image_rebase(struct snap_ctx *sc, const char *path, const char *base,
         "-b", below, "--", path, NULL,
     };
     struct snap_chain chain;
-    const char *on;
+    bool fits;
     int rc = snap_image_chain(sc, path, "qcow2", &chain);
 
     if (rc) return rc;
-    on = chain.len > 1 ? chain.data[1].path : NULL;
-    if (snap_fs_same_file(on, base))
-        rc = run(sc, argv, path);
-    else if (!snap_fs_same_file(on, below))
-        rc = snap_fail(sc, ERROR_FAIL, "image '%s' does not stand on '%s' any "
-                       "more", path, base);
+    fits = chain.len > 1 && snap_fs_same_file(chain.data[1].path, base);
     snap_chain_dispose(&chain);
-    return rc;
+    if (!fits)
+        return snap_fail(sc, ERROR_FAIL, "image '%s' does not stand on '%s' "
+                         "any more", path, base);
+    rc = run(sc, lock_fd, argv, path);
+    if (!rc) rc = snap_fs_sync_file(sc, path);
+    return rc ? rc : check_same(sc, path, base, base_format);
+}
+
+int snap_image_rebase_back(struct snap_ctx *sc, const char *path,
+                           const char *base, const char *base_format)
+{
+    const char *const argv[] = {
+        "qemu-img", "rebase", "-q", "-u", "-f", "qcow2", "-F", base_format,
+        "-b", base, "--", path, NULL,
+    };
+    int rc = snap_run_ok(sc, argv, BACK_TIMEOUT_MS, NULL);
+
+    if (rc) return snap_within(sc, rc, "image '%s'", path);
+    return snap_fs_sync_file(sc, path);
 }

@@ -33,8 +33,7 @@ static int make_plan(struct snap_delete *d)
     snap_delete_plan_family(d);
     s = snap_plan_add(&d->plan, STEP_REMOVE_SNAPSHOT);
     snap_step_arg(s, "path", d->p->set->directory);
-    snap_delete_plan_removals(d);
-    return 0;
+    return snap_delete_plan_removals(d);
 }
 
 static int act(struct snap_delete *d, libxl_snapshot_result *result)
@@ -87,7 +86,7 @@ static int delete(struct snap_delete *d, libxl_snapshot_result *result)
     if (rc) return rc;
     for (i = 0; i < d->plan.notes.len; i++)
         snap_strings_add(&result->notes, d->plan.notes.data[i]);
-    snap_op_advise_merged(&d->plan, result);
+    snap_delete_advise(d, result);
     result->plan = snap_plan_text(&d->plan);
     result->directory = snap_strdup(d->p->set->directory);
     if (!d->p->dry_run) return act(d, result);

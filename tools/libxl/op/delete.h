@@ -46,7 +46,10 @@ void snap_delete_dispose_layers(struct snap_delete *d);
  * more. The first refuse what does not fit. */
 int snap_delete_plan_up(struct snap_delete *d);
 void snap_delete_plan_down(struct snap_delete *d);
-void snap_delete_plan_removals(struct snap_delete *d);
+int snap_delete_plan_removals(struct snap_delete *d);
+/* What an xl.cfg must have that names an image which goes. */
+void snap_delete_advise(const struct snap_delete *d,
+                        libxl_snapshot_result *result);
 /* In delete_tags.c, for an internal disk: */
 int snap_delete_plan_tag(struct snap_delete *d,
                          const struct snap_manifest_disk *md);

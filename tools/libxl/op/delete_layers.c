@@ -12,6 +12,7 @@
 #include "host/dependents.h"
 #include "host/inuse.h"
 #include "op/delete.h"
+#include "plan/overlay_name.h"
 #include "plan/unharmed.h"
 
 static void layer_dispose(struct snap_delete_layer *l)
@@ -112,33 +113,62 @@ static int frozen_by(struct snap_delete *d, const struct snap_fs_id *id,
     return rc;
 }
 
-/* Is it an overlay of ours: one that a snapshot names, or, since a revert's is
- * in none, one that is called so, and stands on what a snapshot froze? */
-static int is_made(struct snap_delete *d, const struct snap_delete_layer *l,
-                   bool *is)
+static int is_overlay_of(struct snap_delete *d, const struct snap_manifest *m,
+                         const struct snap_fs_id *id, bool *is)
 {
-    AUTO_FREE char *who = NULL;
-    struct snap_fs_id below;
-    size_t i, k;
+    size_t i;
     int rc = 0;
 
-    *is = false;
+    for (i = 0; !rc && !*is && i < m->ndisks; i++)
+        if (m->disks[i].overlay)
+            rc = snap_fs_compare(d->sc, m->disks[i].overlay, id, is);
+    return rc;
+}
+
+/* Did that snapshot freeze `below`, and is the image called as its overlays
+ * on that are? A revert's is named in no manifest. */
+static int is_called_so(struct snap_delete *d, const struct snap_manifest *m,
+                        const struct snap_fs_id *id,
+                        const struct snap_fs_id *below, bool *is)
+{
+    bool froze = false;
+    int rc = snap_op_stands_on(d->sc, m, below, &froze);
+
+    *is = froze && m->name
+          && snap_is_overlay_name(id->real, below->real, m->name);
+    return rc;
+}
+
+/* Is an image on `below` an overlay of ours? */
+static int is_made(struct snap_delete *d, const struct snap_fs_id *id,
+                   const struct snap_fs_id *below, bool *is)
+{
+    const struct snap_manifest *mine = &d->p->set->manifest;
+    size_t i;
+    int rc = is_overlay_of(d, mine, id, is);
+
+    if (!rc && !*is) rc = is_called_so(d, mine, id, below, is);
     for (i = 0; !rc && !*is && i < d->p->nothers; i++) {
         const struct snap_manifest *m = &d->p->others[i].manifest;
 
-        for (k = 0; !rc && !*is && k < m->ndisks; k++)
-            if (m->disks[k].overlay)
-                rc = snap_fs_compare(d->sc, m->disks[k].overlay, &l->ids[0],
-                                     is);
+        rc = is_overlay_of(d, m, id, is);
+        if (!rc && !*is) rc = is_called_so(d, m, id, below, is);
     }
-    if (rc || *is || l->chain.len < 2
-        || !snap_merge_named_like_ours(l->ids[0].real, l->chain.data[1].path))
-        return rc;
+    return rc;
+}
+
+static int look_who_made(struct snap_delete *d,
+                         const struct snap_delete_layer *l,
+                         struct snap_merge_facts *f)
+{
+    struct snap_fs_id below;
+    int rc = is_made(d, &l->ids[1], &l->ids[0], &f->child_is_made);
+
+    if (rc || l->chain.len < 2) return rc;
     rc = snap_fs_identify(d->sc, l->chain.data[1].path, &below);
     if (rc) return rc;
-    rc = frozen_by(d, &below, &who);
+    rc = is_made(d, &l->ids[0], &below, &f->base_is_made);
     free(below.real);
-    *is = who != NULL;
     return rc;
 }
 
@@ -153,22 +183,26 @@ static bool base_changed(const struct snap_delete_layer *l)
 
 /* A snapshot that froze the child, which is not as noted: nobody may note it
  * again as if it were. */
-static void find_changed(struct snap_delete *d, struct snap_delete_layer *l)
+static int find_changed(struct snap_delete *d, struct snap_delete_layer *l)
 {
     struct snap_ctx quiet = SNAP_CTX_INIT;
     size_t i, k;
+    bool is;
+    int rc = 0;
 
-    for (i = 0; !l->child_changed && i < d->p->nothers; i++) {
+    for (i = 0; !rc && !l->child_changed && i < d->p->nothers; i++) {
         const struct snap_manifest *m = &d->p->others[i].manifest;
 
-        for (k = 0; !l->child_changed && k < m->ndisks; k++)
-            if (m->disks[k].type == SNAP_DISK_EXTERNAL
-                && snap_fs_leads_to(m->disks[k].image, &l->ids[1])
-                && snap_check_base(&quiet, &m->disks[k], &l->ids[1]))
+        for (k = 0; !rc && !l->child_changed && k < m->ndisks; k++) {
+            if (m->disks[k].type != SNAP_DISK_EXTERNAL) continue;
+            rc = snap_fs_compare(d->sc, m->disks[k].image, &l->ids[1], &is);
+            if (!rc && is && snap_check_base(&quiet, &m->disks[k], &l->ids[1]))
                 l->child_changed = snap_printf("'%s', which stands on it, was "
                     "written to since snapshot '%s'", l->ids[1].real, m->name);
+        }
     }
     snap_ctx_dispose(&quiet);
+    return rc;
 }
 
 /* ---- looking ----------------------------------------------------- */
@@ -204,7 +238,9 @@ static int look_at_child(struct snap_delete *d, struct snap_delete_layer *l)
     if (!rc) rc = find_children(d, &l->ids[1], &above);
     if (!rc && above.len && !l->child_needed)
         l->child_needed = snap_printf("'%s'", above.data[0]);
-    if (!rc) find_changed(d, l);
+    if (!rc && l->child_frozen && !l->child_needed)
+        l->child_needed = snap_strdup("who made it immutable");
+    if (!rc) rc = find_changed(d, l);
     snap_strings_dispose(&above);
     return rc;
 }
@@ -237,6 +273,22 @@ static int look_for_users(struct snap_delete *d, struct snap_delete_layer *l)
     return rc;
 }
 
+/* Neither has a second name, by which somebody could open it meanwhile. */
+static int look_at_names(struct snap_delete *d, struct snap_delete_layer *l,
+                         bool *linked)
+{
+    struct stat st;
+    size_t i;
+
+    for (i = 0; i < 2; i++) {
+        if (stat(l->ids[i].real, &st))
+            return snap_fail_errno(d->sc, errno, "cannot look at '%s'",
+                                   l->ids[i].real);
+        *linked |= st.st_nlink > 1;
+    }
+    return 0;
+}
+
 /* What qemu-img says of them; only once nobody writes them. */
 static int look_into(struct snap_delete *d, struct snap_delete_layer *l)
 {
@@ -256,7 +308,8 @@ static int decide(struct snap_delete *d, struct snap_delete_layer *l)
         f.block = l->ids[0].block || l->ids[1].block;
         if (!rc) rc = look_for_users(d, l);
         if (!rc && !f.block && !l->in_use) rc = look_into(d, l);
-        if (!rc && l->chain.len) rc = is_made(d, l, &f.base_is_made);
+        if (!rc && l->chain.len) rc = look_who_made(d, l, &f);
+        if (!rc) rc = look_at_names(d, l, &f.linked);
     }
     if (rc) return rc;
     f.base_changed = base_changed(l);
@@ -277,9 +330,14 @@ static int look(struct snap_delete *d, struct snap_delete_layer *l)
 
     if (rc || !l->there) return rc;
     rc = snap_fs_identify(d->sc, l->md->image, &l->ids[0]);
-    if (rc || !d->p->keep_layers) return rc ? rc : decide(d, l);
-    l->merge.why = snap_strdup("layers are to be kept");
-    return 0;
+    if (rc) return rc;
+    if (d->p->keep_layers) {
+        l->merge.why = snap_strdup("layers are to be kept");
+        return 0;
+    }
+    rc = decide(d, l);
+    return rc ? snap_within(d->sc, rc, "whether layers can be merged, which "
+                            "--keep-layers does not ask") : 0;
 }
 
 int snap_delete_look_at_layers(struct snap_delete *d)

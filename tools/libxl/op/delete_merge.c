@@ -76,24 +76,28 @@ static int check_merge(struct snap_delete *d, const struct snap_delete_layer *l)
 /* ---- steps ------------------------------------------------------- */
 
 /* The snapshots that froze the image, or (`overlay`) that made it. */
-static void add_manifests(struct snap_delete *d, struct snap_step *s,
-                          const struct snap_fs_id *id, bool overlay)
+static int add_manifests(struct snap_delete *d, struct snap_step *s,
+                         const struct snap_fs_id *id, bool overlay)
 {
     size_t i, k;
+    bool is;
+    int rc = 0;
 
-    for (i = 0; i < d->p->nothers; i++) {
+    for (i = 0; !rc && i < d->p->nothers; i++) {
         const struct snap_manifest *m = &d->p->others[i].manifest;
 
-        for (k = 0; k < m->ndisks; k++) {
+        for (k = 0; !rc && k < m->ndisks; k++) {
             const struct snap_manifest_disk *md = &m->disks[k];
+            const char *path = overlay ? md->overlay : md->image;
 
-            if (md->type != SNAP_DISK_EXTERNAL
-                || !snap_fs_leads_to(overlay ? md->overlay : md->image, id))
-                continue;
+            if (md->type != SNAP_DISK_EXTERNAL || !path) continue;
+            rc = snap_fs_compare(d->sc, path, id, &is);
+            if (rc || !is) continue;
             snap_step_arg(s, "manifest", d->p->others[i].directory);
             snap_step_arg(s, "disk", md->vdev);
         }
     }
+    return rc;
 }
 
 static void add_aside(struct snap_step *s, const char *path, bool frozen)
@@ -127,13 +131,14 @@ static int plan_up(struct snap_delete *d, const struct snap_delete_layer *l)
     snap_step_arg(s, "vdev", l->md->vdev);
     add_aside(s, l->ids[1].real, l->child_frozen);
     snap_step_arg(s, "base", l->ids[0].real);
+    snap_step_arg(s, "base-format", l->md->format);
     snap_step_arg(s, "below", below->path);
     snap_step_arg(s, "below-format", below->format);
     snap_step_arg_u64(s, "bytes", l->merge.bytes);
-    add_manifests(d, s, &l->ids[1], false);
+    rc = add_manifests(d, s, &l->ids[1], false);
     s = snap_plan_add(&d->plan, STEP_PUT_BACK);
     add_aside(s, l->ids[1].real, l->child_frozen);
-    return 0;
+    return rc;
 }
 
 int snap_delete_plan_up(struct snap_delete *d)
@@ -160,49 +165,70 @@ int snap_delete_plan_up(struct snap_delete *d)
     return rc;
 }
 
-static void plan_down(struct snap_delete *d, const struct snap_delete_layer *l)
+/* Its put-back has all that the merge has: see there. */
+static void add_down(struct snap_delete *d, const struct snap_delete_layer *l,
+                     enum snap_step_kind kind)
 {
     AUTO_FREE char *top_aside = aside(l->ids[1].real);
-    AUTO_FREE char *spec = snap_spec_print(l->md->vdev, l->md->format, true,
-                                           l->ids[0].real);
-    struct snap_step *s = snap_plan_add(&d->plan, STEP_MERGE_DOWN);
+    struct snap_step *s = snap_plan_add(&d->plan, kind);
 
-    tell(d, l);
     snap_step_arg(s, "vdev", l->md->vdev);
     add_aside(s, l->ids[0].real, l->base_frozen);
     snap_step_arg(s, "format", l->md->format);
     snap_step_arg(s, "top", l->ids[1].real);
     snap_step_arg(s, "top-aside", top_aside);
     snap_step_arg_u64(s, "bytes", l->merge.bytes);
-    s = snap_plan_add(&d->plan, STEP_PUT_BACK);
-    add_aside(s, l->ids[0].real, false);
-    snap_step_arg(s, "spec", spec);
 }
 
 void snap_delete_plan_down(struct snap_delete *d)
 {
     size_t i;
 
-    for (i = 0; i < d->nlayers; i++)
-        if (d->layers[i].merge.way == SNAP_MERGE_DOWN)
-            plan_down(d, &d->layers[i]);
+    for (i = 0; i < d->nlayers; i++) {
+        if (d->layers[i].merge.way != SNAP_MERGE_DOWN) continue;
+        tell(d, &d->layers[i]);
+        add_down(d, &d->layers[i], STEP_MERGE_DOWN);
+        add_down(d, &d->layers[i], STEP_PUT_BACK);
+    }
 }
 
-void snap_delete_plan_removals(struct snap_delete *d)
+/* Of the two the one that is not needed any more. */
+static int plan_removal(struct snap_delete *d,
+                        const struct snap_delete_layer *l)
+{
+    bool up = l->merge.way == SNAP_MERGE_UP;
+    AUTO_FREE char *spec = snap_spec_print(l->md->vdev, l->md->format, true,
+                                           l->ids[0].real);
+    struct snap_step *s = snap_plan_add(&d->plan, STEP_REMOVE_LAYER);
+
+    add_aside(s, l->ids[!up].real, false);
+    snap_step_arg_u64(s, "ino", l->ids[!up].ino);
+    snap_step_arg(s, "into", l->ids[up].real);
+    if (!up) snap_step_arg(s, "spec", spec);
+    return add_manifests(d, s, &l->ids[!up], true);
+}
+
+int snap_delete_plan_removals(struct snap_delete *d)
+{
+    size_t i;
+    int rc = 0;
+
+    for (i = 0; !rc && i < d->nlayers; i++)
+        if (d->layers[i].there && d->layers[i].merge.way != SNAP_MERGE_KEEP)
+            rc = plan_removal(d, &d->layers[i]);
+    return rc;
+}
+
+void snap_delete_advise(const struct snap_delete *d,
+                        libxl_snapshot_result *result)
 {
     size_t i;
 
-    for (i = 0; i < d->nlayers; i++) {
-        const struct snap_delete_layer *l = &d->layers[i];
-        bool up = l->merge.way == SNAP_MERGE_UP;
-        AUTO_FREE char *path = NULL;
-        struct snap_step *s;
+    for (i = 0; i < d->plan.len; i++) {
+        const struct snap_step *s = &d->plan.steps[i];
 
-        if (!l->there || l->merge.way == SNAP_MERGE_KEEP) continue;
-        path = up ? snap_strdup(l->ids[0].real) : aside(l->ids[1].real);
-        s = snap_plan_add(&d->plan, STEP_REMOVE_LAYER);
-        snap_step_arg(s, "path", path);
-        snap_step_arg(s, "into", l->ids[up].real);
-        add_manifests(d, s, &l->ids[!up], true);
+        if (!snap_step_get(s, "spec")) continue;
+        snap_strings_add(&result->advice, snap_step_get(s, "spec"));
+        snap_strings_add(&result->instead, snap_step_get(s, "path"));
     }
 }

@@ -109,6 +109,8 @@ static int add_live(struct snap_delete *d, const struct snap_facts_disk *live,
     snap_step_arg(s, "vdev", live->vdev);
     snap_step_arg(s, "path", id->real);
     snap_step_arg(s, "tag", md->tag);
+    snap_step_arg_u64(s, "domid", d->now.dom.domid);
+    snap_step_arg(s, "image", id->real);
     return 0;
 }
 

@@ -56,10 +56,6 @@ int snap_op_stands_on(struct snap_ctx *sc, const struct snap_manifest *m,
 int snap_op_drop_unused(struct snap_ctx *sc, struct snap_xen *x,
                         const char *domain_name, const struct snap_plan *p,
                         size_t n, bool building);
-/* The entries for an xl.cfg that are right once the plan of a delete was carried
- * out, into result->advice. */
-void snap_op_advise_merged(const struct snap_plan *p,
-                           libxl_snapshot_result *result);
 /* Unpause a domain that a run of ours paused, if it is still there, the same,
  * and paused. */
 int snap_op_unpause(struct snap_ctx *sc, struct snap_xen *x, int64_t domid,

@@ -339,13 +339,39 @@ static int recover_revert(struct recover *r, libxl_snapshot_result *result)
     return rc;
 }
 
+/* From its commit on it is finished. */
+static bool to_finish(const struct snap_interrupted *run)
+{
+    return strcmp(run->what, "delete") ? run->committed
+                                       : run->begun > run->plan.commit;
+}
+
+/* The images that a merge has, by whichever of their names they are there. */
+static void want_merged(struct recover *r)
+{
+    static const char *const keys[] = {
+        "path", "aside", "top", "top-aside", "base",
+    };
+    size_t i, k;
+
+    for (i = 0; i < r->run.plan.len; i++) {
+        const struct snap_step *s = &r->run.plan.steps[i];
+
+        if (s->kind != STEP_MERGE_UP && s->kind != STEP_MERGE_DOWN) continue;
+        for (k = 0; k < sizeof(keys) / sizeof(keys[0]); k++)
+            if (snap_step_get(s, keys[k]))
+                snap_image_locks_want(&r->locks, snap_step_get(s, keys[k]),
+                                      true);
+    }
+}
+
 /* Up to its commit nothing is lost; from then on it is finished, with a mark in
  * the journal for each step: one that was done before another recovery must not
  * be done again by that, when its images are in use again. */
 static int recover_delete(struct recover *r, libxl_snapshot_result *result)
 {
     const struct snap_interrupted *run = &r->run;
-    bool finish = run->begun > run->plan.commit;
+    bool finish = to_finish(run);
     struct snap_act a = {
         .sc = r->sc, .xen = r->xen, .journal = &r->journal, .memory_fd = -1,
         .notes = &result->notes,
@@ -355,7 +381,6 @@ static int recover_delete(struct recover *r, libxl_snapshot_result *result)
     if (!rc)
         rc = finish ? snap_act_finish(&a, &run->plan, run->done)
                     : snap_act_undo(&a, &run->plan, run->begun);
-    if (!rc && finish) snap_op_advise_merged(&run->plan, result);
     if (!rc)
         snap_strings_take(&result->notes, snap_printf(
             "deleting a snapshot of domain '%s' was %s", run->name,
@@ -384,7 +409,7 @@ static int recover_open(struct recover *r, bool dry_run, int lock_timeout_ms,
     if (dry_run) {
         snap_strings_take(&result->notes, snap_printf(
             "an interrupted %s of domain '%s' would be %s", run->what,
-            run->name, run->committed ? "finished" : "undone"));
+            run->name, to_finish(run) ? "finished" : "undone"));
         return 0;
     }
     rc = rescue_guest(r, result);
@@ -394,6 +419,7 @@ static int recover_open(struct recover *r, bool dry_run, int lock_timeout_ms,
     if (run->unpause && !run->unpaused)
         rc = snap_op_unpause(r->sc, r->xen, run->domid, run->uuid);
     /* The guest does not wait for these. */
+    want_merged(r);
     if (!rc) rc = snap_op_lock_images(r->sc, &run->manifest, lock_timeout_ms,
                                       &r->locks);
     if (rc) return rc;

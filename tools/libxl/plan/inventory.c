@@ -4,6 +4,8 @@
 
 #include <string.h>
 
+#include "plan/overlay_name.h"
+
 #define NONE SNAP_INVENTORY_NONE
 
 static void image_dispose(struct snap_inventory_image *im)
@@ -133,45 +135,6 @@ static void find_owner(struct snap_inventory *inv,
 
 /* ---- overlays that nobody needs ---------------------------------- */
 
-static const char *name_of(const char *path)
-{
-    const char *slash = strrchr(path, '/');
-
-    return slash ? slash + 1 : path;
-}
-
-/* Behind the snapshot's name: ".qcow2", "-2.qcow2" or "-r1.qcow2". */
-static bool is_our_end(const char *s)
-{
-    size_t digits;
-
-    if (!strcmp(s, ".qcow2")) return true;
-    if (*s++ != '-') return false;
-    s += *s == 'r';
-    digits = strspn(s, "0123456789");
-    return digits && !strcmp(s + digits, ".qcow2");
-}
-
-/* Is the overlay called as ours are: what is before a dot in the base's name, a
- * dot, the snapshot, an end of ours?  In the base's directory. */
-static bool is_our_name(const char *path, const char *base,
-                        const char *snapshot)
-{
-    const char *name = name_of(path), *stem = name_of(base);
-    size_t len, dir = name - path, n = strlen(snapshot);
-
-    if (dir != (size_t)(stem - base) || strncmp(path, base, dir))
-        return false;
-    for (len = 1; stem[len - 1]; len++) {
-        if (stem[len] && stem[len] != '.') continue;
-        if (!strncmp(name, stem, len) && name[len] == '.'
-            && !strncmp(name + len + 1, snapshot, n)
-            && is_our_end(name + len + 1 + n))
-            return true;
-    }
-    return false;
-}
-
 /* Made by a create or a revert, as far as its name and its base tell. */
 static bool is_our_overlay(const struct snap_inventory *inv,
                            const struct snap_inventory_image *im)
@@ -184,7 +147,7 @@ static bool is_our_overlay(const struct snap_inventory *inv,
             &inv->snapshots[inv->links[i].snapshot];
 
         if (s->own && s->m->name
-            && is_our_name(im->path, base->path, s->m->name))
+            && snap_is_overlay_name(im->path, base->path, s->m->name))
             return true;
     }
     return false;

@@ -4,23 +4,6 @@
 
 #include <string.h>
 
-#define OURS ".qcow2"
-
-bool snap_merge_named_like_ours(const char *path, const char *below)
-{
-    const char *name = strrchr(path, '/'), *base = strrchr(below, '/');
-    size_t n;
-
-    if (!name || !base || name - path != base - below
-        || strncmp(path, below, name - path))
-        return false;
-    n = strcspn(base, ".");
-    if (strncmp(name, base, n) || name[n] != '.') return false;
-    n += 1;
-    return strlen(name + n) > strlen(OURS)
-           && !strcmp(name + strlen(name) - strlen(OURS), OURS);
-}
-
 /* Why neither way could be gone, by what they are; NULL: nothing is against
  * it. */
 static const char *why_unfit(const struct snap_image *im)
@@ -49,12 +32,18 @@ static char *why_kept(const struct snap_merge_facts *f)
                            c->len > 2 ? " among them" : "");
     if (f->block) return snap_printf("'%s' stands on it, and what is on a "
                                      "block device is not merged", c->data[0]);
+    if (f->linked)
+        return snap_printf("it or '%s', which stands on it, has another name, "
+                           "too (a hard link)", c->data[0]);
     if (f->in_use) return snap_strdup(f->in_use);
     if (f->base_changed)
         return snap_printf("it was written to since the snapshot, so '%s', "
                            "which stands on it, does not fit it any more",
                            c->data[0]);
     if (f->child_changed) return snap_strdup(f->child_changed);
+    if (!f->child_is_made)
+        return snap_printf("'%s', which stands on it, is not known to be of a "
+                           "snapshot", c->data[0]);
     for (i = 0; i < 2; i++)
         if (why_unfit(both[i]))
             return snap_printf("'%s' %s", both[i]->path, why_unfit(both[i]));

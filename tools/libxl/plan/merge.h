@@ -17,8 +17,10 @@ struct snap_merge_facts {
     const struct snap_image *base, *child;  /* child: NULL, not looked at */
     const struct snap_image *below;     /* of the base; NULL: it stands alone */
     bool block;                 /* the base or the child is a block device */
+    bool linked;                /* or has a second name */
+    bool child_is_made;         /* by a snapshot or a revert of ours, */
     bool base_changed;          /* it was written to since the snapshot */
-    bool base_is_made;          /* by a snapshot or a revert of ours */
+    bool base_is_made;          /* and the base, too */
     const char *base_needed;    /* who wants it as it is; NULL: nobody */
     const struct snap_strings *children;    /* the images on it */
     const char *child_needed;   /* who stands on it or names it; NULL: nobody */
@@ -35,9 +37,5 @@ struct snap_merge {
 };
 
 void snap_plan_merge(const struct snap_merge_facts *f, struct snap_merge *out);
-
-/* Is an image on `below` called as overlays of ours are: beside it, with its
- * name up to the first dot, and more between that and ".qcow2"? */
-bool snap_merge_named_like_ours(const char *path, const char *below);
 
 #endif

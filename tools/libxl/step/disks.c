@@ -276,29 +276,6 @@ const struct snap_step_ops snap_step_disks = {
 
 /* ---- deleting a tag ---------------------------------------------- */
 
-static int delete_tag_live_apply(struct snap_act *a, const struct snap_step *s)
-{
-    struct snap_qmp_disks q;
-    const struct snap_qmp_disk *d;
-    struct snap_qmp *qmp;
-    int rc;
-
-    rc = snap_act_qmp(a, snap_step_get(s, "qmp"), &qmp);
-    if (!rc) rc = snap_qmp_query_disks(qmp, SNAP_QMP_TIMEOUT_MS, &q);
-    if (rc) return rc;
-    d = find_disk(&q, snap_step_get(s, "vdev"), NULL);
-    a->past_commit = true;
-    if (d && snap_strings_have(&d->tags, snap_step_get(s, "tag")))
-        rc = snap_qmp_delete_internal(qmp, d->node, snap_step_get(s, "tag"),
-                                      COMMIT_TIMEOUT_MS);
-    snap_qmp_disks_dispose(&q);
-    return rc;
-}
-
-const struct snap_step_ops snap_step_delete_tag_live = {
-    .apply = delete_tag_live_apply,
-};
-
 /* Nobody has the image open: looked at again right before the write. */
 static int delete_tag_apply(struct snap_act *a, const struct snap_step *s)
 {
@@ -316,6 +293,43 @@ static int delete_tag_apply(struct snap_act *a, const struct snap_step *s)
     snap_image_dispose(&im);
     return rc;
 }
+
+/* The domain whose QEMU was to do it has ended since. */
+static int is_gone(struct snap_act *a, const struct snap_step *s, bool *gone)
+{
+    struct snap_dominfo dom;
+    int rc = snap_xen_domain(a->xen, snap_step_get_u64(s, "domid"), &dom);
+
+    *gone = rc == ERROR_DOMAIN_NOTFOUND;
+    if (!rc) snap_dominfo_dispose(&dom);
+    return *gone ? 0 : rc;
+}
+
+static int delete_tag_live_apply(struct snap_act *a, const struct snap_step *s)
+{
+    struct snap_qmp_disks q;
+    const struct snap_qmp_disk *d;
+    struct snap_qmp *qmp;
+    bool gone;
+    int rc;
+
+    rc = is_gone(a, s, &gone);
+    if (!rc && gone) return delete_tag_apply(a, s);
+    if (!rc) rc = snap_act_qmp(a, snap_step_get(s, "qmp"), &qmp);
+    if (!rc) rc = snap_qmp_query_disks(qmp, SNAP_QMP_TIMEOUT_MS, &q);
+    if (rc) return rc;
+    d = find_disk(&q, snap_step_get(s, "vdev"), NULL);
+    a->past_commit = true;
+    if (d && snap_strings_have(&d->tags, snap_step_get(s, "tag")))
+        rc = snap_qmp_delete_internal(qmp, d->node, snap_step_get(s, "tag"),
+                                      COMMIT_TIMEOUT_MS);
+    snap_qmp_disks_dispose(&q);
+    return rc;
+}
+
+const struct snap_step_ops snap_step_delete_tag_live = {
+    .apply = delete_tag_live_apply,
+};
 
 const struct snap_step_ops snap_step_delete_tag = {
     .apply = delete_tag_apply,

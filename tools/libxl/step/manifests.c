@@ -9,6 +9,9 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "host/hash.h"
+#include "plan/unharmed.h"
+
 static int publish(struct snap_act *a, const char *path,
                    const struct snap_manifest *m)
 {
@@ -61,3 +64,107 @@ static int relink_apply(struct snap_act *a, const struct snap_step *s)
 }
 
 const struct snap_step_ops snap_step_relink = { .apply = relink_apply };
+
+/* ---- what was merged --------------------------------------------- */
+
+struct noting {
+    const struct snap_fs_id *id;    /* of the image, now */
+    const char *vdev;
+    char sample[SNAP_HASH_SIZE];
+    const char *overlay;            /* instead of the one that is named */
+};
+
+static struct snap_manifest_disk *disk_of(const struct noting *n,
+                                          struct snap_manifest *m)
+{
+    size_t i;
+
+    for (i = 0; i < m->ndisks; i++)
+        if (!strcmp(m->disks[i].vdev, n->vdev)
+            && m->disks[i].type == SNAP_DISK_EXTERNAL)
+            return &m->disks[i];
+    return NULL;
+}
+
+static int check_noted(struct snap_act *a, struct snap_manifest *m, void *arg)
+{
+    const struct noting *n = arg;
+    const struct snap_manifest_disk *d = disk_of(n, m);
+
+    return d ? snap_check_base(a->sc, d, n->id) : 0;
+}
+
+/* If it is that file still that the manifest means. */
+static int note(struct snap_act *a, struct snap_manifest *m, void *arg)
+{
+    const struct noting *n = arg;
+    struct snap_manifest_disk *d = disk_of(n, m);
+
+    (void)a;
+    if (!d || d->ino != n->id->ino) return 0;
+    d->size_bytes = n->id->size_bytes;
+    d->mtime_ns = n->id->mtime_ns;
+    free(d->sample_sha256);
+    d->sample_sha256 = snap_strdup(n->sample);
+    return 1;
+}
+
+static int note_overlay(struct snap_act *a, struct snap_manifest *m, void *arg)
+{
+    const struct noting *n = arg;
+    struct snap_manifest_disk *d = disk_of(n, m);
+
+    (void)a;
+    if (!d) return 0;
+    free(d->overlay);
+    d->overlay = snap_strdup(n->overlay);
+    free(d->child);
+    d->child = snap_spec_print(d->vdev, "qcow2", true, n->overlay);
+    return 1;
+}
+
+/* For each snapshot that the step lists. */
+static int each_manifest(struct snap_act *a, const struct snap_step *s,
+                         snap_change_fn *change, struct noting *n)
+{
+    const char *dir;
+    size_t i;
+    int rc = 0;
+
+    for (i = 0; !rc && (dir = snap_step_get_nth(s, "manifest", i)); i++) {
+        n->vdev = snap_step_get_nth(s, "disk", i);
+        rc = snap_step_change_manifest(a, dir, change, n);
+    }
+    return rc;
+}
+
+int snap_manifests_check(struct snap_act *a, const struct snap_step *s,
+                         const struct snap_fs_id *id)
+{
+    struct noting n = { .id = id };
+
+    return each_manifest(a, s, check_noted, &n);
+}
+
+int snap_manifests_note(struct snap_act *a, const struct snap_step *s,
+                        const char *image)
+{
+    struct snap_fs_id id;
+    struct noting n = { .id = &id };
+    int rc;
+
+    if (!snap_step_get(s, "manifest")) return 0;
+    rc = snap_fs_identify(a->sc, image, &id);
+    if (rc) return rc;
+    rc = snap_hash_sample(a->sc, image, n.sample);
+    if (!rc) rc = each_manifest(a, s, note, &n);
+    free(id.real);
+    return rc;
+}
+
+int snap_manifests_note_overlay(struct snap_act *a, const struct snap_step *s)
+{
+    struct noting n = { .overlay = snap_step_get(s, "into") };
+
+    return each_manifest(a, s, note_overlay, &n);
+}

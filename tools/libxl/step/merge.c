@@ -4,7 +4,8 @@
  * opening an image while it is written, so for that time it has another name:
  * a domain that names it does not start.  Before and after the renaming nobody
  * may have it.  An image that is aside belongs to the journal: recovery goes on
- * with it, or gives it its name back.
+ * with it, or gives it its name back, but not while somebody has it (a qemu-img
+ * of the dead run, say).
  */
 #include "step/step.h"
 
@@ -31,14 +32,18 @@ static int look(struct snap_act *a, struct place *at)
 
     if (!rc) rc = snap_fs_find(a->sc, at->aside, &away, &at->away);
     if (rc) return rc;
-    if (!at->here && !at->away)
-        return snap_fail(a->sc, ERROR_NOTFOUND, "neither '%s' nor '%s' is "
-                         "there", at->path, at->aside);
     if (at->here && at->away && !snap_fs_same(&here, &away))
         return snap_fail(a->sc, ERROR_INVAL, "'%s' was set aside as '%s' while "
                          "it is merged, and somebody put another file in its "
                          "place; move that away", at->path, at->aside);
     return 0;
+}
+
+static int must_be_there(struct snap_act *a, const struct place *at)
+{
+    if (at->here || at->away) return 0;
+    return snap_fail(a->sc, ERROR_NOTFOUND, "neither '%s' nor '%s' is there",
+                     at->path, at->aside);
 }
 
 /* The flag of a frozen base goes, or comes back. */
@@ -54,6 +59,7 @@ static int set_aside(struct snap_act *a, const char *path, const char *aside)
     struct place at = { .path = path, .aside = aside };
     int rc = look(a, &at);
 
+    if (!rc) rc = must_be_there(a, &at);
     if (rc || !at.here) return rc;
     if (at.away) return snap_fs_remove(a->sc, path);
     rc = set_frozen(a, path, false);
@@ -66,6 +72,7 @@ static int put_back(struct snap_act *a, const char *path, const char *aside,
     struct place at = { .path = path, .aside = aside };
     int rc = look(a, &at);
 
+    if (!rc) rc = must_be_there(a, &at);
     if (!rc && at.here && at.away) rc = snap_fs_remove(a->sc, aside);
     else if (!rc && at.away) rc = snap_fs_move(a->sc, aside, path);
     return rc || !frozen ? rc : set_frozen(a, path, true);
@@ -77,6 +84,7 @@ static int identify(struct snap_act *a, const char *path, const char *aside,
     struct place at = { .path = path, .aside = aside };
     int rc = look(a, &at);
 
+    if (!rc) rc = must_be_there(a, &at);
     return rc ? rc : snap_fs_identify(a->sc, at.here ? path : aside, id);
 }
 
@@ -85,115 +93,20 @@ static bool yes(const struct snap_step *s, const char *key)
     return snap_step_get(s, key) != NULL;
 }
 
-static int put_back_apply(struct snap_act *a, const struct snap_step *s)
+static int lock_of(const struct snap_act *a)
 {
-    return put_back(a, snap_step_get(s, "path"), snap_step_get(s, "aside"),
-                    yes(s, "frozen"));
+    return a->journal ? a->journal->fd : 0;
 }
 
-const struct snap_step_ops snap_step_put_back = { .apply = put_back_apply };
-
-/* ---- the manifests that name an image ---------------------------- */
-
-struct noting {
-    const struct snap_fs_id *id;    /* of the image, now */
-    const char *vdev;
-    char sample[SNAP_HASH_SIZE];
-    const char *overlay;            /* instead of the one that is named */
-};
-
-static struct snap_manifest_disk *disk_of(const struct noting *n,
-                                          struct snap_manifest *m)
+static void remark(struct snap_act *a, char *text)
 {
-    size_t i;
-
-    for (i = 0; i < m->ndisks; i++)
-        if (!strcmp(m->disks[i].vdev, n->vdev)
-            && m->disks[i].type == SNAP_DISK_EXTERNAL)
-            return &m->disks[i];
-    return NULL;
-}
-
-static int check_noted(struct snap_act *a, struct snap_manifest *m, void *arg)
-{
-    const struct noting *n = arg;
-    const struct snap_manifest_disk *d = disk_of(n, m);
-
-    return d ? snap_check_base(a->sc, d, n->id) : 0;
-}
-
-static int note(struct snap_act *a, struct snap_manifest *m, void *arg)
-{
-    const struct noting *n = arg;
-    struct snap_manifest_disk *d = disk_of(n, m);
-
-    (void)a;
-    if (!d) return 0;
-    d->size_bytes = n->id->size_bytes;
-    d->mtime_ns = n->id->mtime_ns;
-    free(d->sample_sha256);
-    d->sample_sha256 = snap_strdup(n->sample);
-    return 1;
-}
-
-static int note_overlay(struct snap_act *a, struct snap_manifest *m, void *arg)
-{
-    const struct noting *n = arg;
-    struct snap_manifest_disk *d = disk_of(n, m);
-
-    (void)a;
-    if (!d) return 0;
-    free(d->overlay);
-    d->overlay = snap_strdup(n->overlay);
-    free(d->child);
-    d->child = snap_spec_print(d->vdev, "qcow2", true, n->overlay);
-    return 1;
-}
-
-/* For each snapshot that the step lists. */
-static int each_manifest(struct snap_act *a, const struct snap_step *s,
-                         snap_change_fn *change, struct noting *n)
-{
-    const char *dir;
-    size_t i;
-    int rc = 0;
-
-    for (i = 0; !rc && (dir = snap_step_get_nth(s, "manifest", i)); i++) {
-        n->vdev = snap_step_get_nth(s, "disk", i);
-        rc = snap_step_change_manifest(a, dir, change, n);
-    }
-    return rc;
-}
-
-/* A frozen base that was written to by us reads the same and looks otherwise:
- * its snapshots are told. */
-static int note_again(struct snap_act *a, const struct snap_step *s,
-                      const char *aside)
-{
-    struct snap_fs_id id;
-    struct noting n = { .id = &id };
-    int rc;
-
-    if (!yes(s, "manifest")) return 0;
-    rc = snap_fs_identify(a->sc, aside, &id);
-    if (rc) return rc;
-    rc = snap_hash_sample(a->sc, aside, n.sample);
-    if (!rc) rc = each_manifest(a, s, note, &n);
-    free(id.real);
-    return rc;
+    if (a->notes)
+        snap_strings_take(a->notes, text);
+    else
+        free(text);
 }
 
 /* ---- up: what the child needs of the base goes into the child ---- */
-
-/* The first time it is as its snapshots say; later it may be half done. */
-static int check_child(struct snap_act *a, const struct snap_step *s,
-                       const struct snap_fs_id *child)
-{
-    struct noting n = { .id = child };
-
-    if (!snap_fs_leads_to(snap_step_get(s, "path"), child)) return 0;
-    return each_manifest(a, s, check_noted, &n);
-}
 
 static int merge_up(struct snap_act *a, const struct snap_step *s,
                     struct snap_fs_id ids[2])
@@ -201,17 +114,19 @@ static int merge_up(struct snap_act *a, const struct snap_step *s,
     const char *path = snap_step_get(s, "path");
     const char *aside = snap_step_get(s, "aside");
     const char *base = snap_step_get(s, "base");
-    int rc = identify(a, path, aside, &ids[0]);
+    int rc = snap_fs_identify(a->sc, path, &ids[0]);
 
     if (!rc) rc = snap_fs_identify(a->sc, base, &ids[1]);
-    if (!rc) rc = check_child(a, s, &ids[0]);
     if (!rc) rc = snap_step_check_idle(a, s, ids, 2);
+    if (!rc) rc = snap_manifests_check(a, s, &ids[0]);
     if (!rc) rc = set_aside(a, path, aside);
     if (!rc) rc = snap_step_check_idle(a, s, ids, 2);
     if (!rc)
-        rc = snap_image_rebase(a->sc, aside, base, snap_step_get(s, "below"),
+        rc = snap_image_rebase(a->sc, lock_of(a), aside, base,
+                               snap_step_get(s, "base-format"),
+                               snap_step_get(s, "below"),
                                snap_step_get(s, "below-format"));
-    return rc ? rc : note_again(a, s, aside);
+    return rc ? rc : snap_manifests_note(a, s, aside);
 }
 
 static int merge_up_apply(struct snap_act *a, const struct snap_step *s)
@@ -224,16 +139,41 @@ static int merge_up_apply(struct snap_act *a, const struct snap_step *s)
     return rc;
 }
 
-/* It reads the same, however far it came. */
+/* Over the base it is right, however far it came, and also when it was done. */
+static int stand_on_base(struct snap_act *a, const struct snap_step *s,
+                         const struct snap_fs_id *child)
+{
+    const char *path = snap_step_get(s, "path");
+    const char *aside = snap_step_get(s, "aside");
+    const char *base = snap_step_get(s, "base");
+    int rc = snap_step_check_idle(a, s, child, 1);
+
+    if (!rc) rc = set_aside(a, path, aside);
+    if (!rc) rc = snap_step_check_idle(a, s, child, 1);
+    if (!rc)
+        rc = snap_image_rebase_back(a->sc, aside, base,
+                                    snap_step_get(s, "base-format"));
+    if (!rc) rc = snap_manifests_note(a, s, aside);
+    return rc ? rc : put_back(a, path, aside, yes(s, "frozen"));
+}
+
 static int merge_up_undo(struct snap_act *a, const struct snap_step *s)
 {
-    struct place at = {
-        .path = snap_step_get(s, "path"), .aside = snap_step_get(s, "aside"),
-    };
-    int rc = look(a, &at);
+    const char *path = snap_step_get(s, "path");
+    const char *aside = snap_step_get(s, "aside");
+    struct snap_fs_id child = { .real = NULL }, base;
+    bool there, is = false;
+    int rc = identify(a, path, aside, &child);
 
-    if (!rc && !at.here) rc = note_again(a, s, at.aside);
-    return rc ? rc : put_back(a, at.path, at.aside, yes(s, "frozen"));
+    if (!rc) rc = snap_fs_find(a->sc, snap_step_get(s, "base"), &base, &there);
+    /* Not touched, or by its own name over the base again. */
+    if (!rc && there && snap_fs_leads_to(path, &child))
+        rc = snap_dependents_is_on(a->sc, path, &base, &is);
+    if (!rc)
+        rc = is ? put_back(a, path, aside, yes(s, "frozen"))
+                : stand_on_base(a, s, &child);
+    free(child.real);
+    return rc;
 }
 
 const struct snap_step_ops snap_step_merge_up = {
@@ -242,7 +182,7 @@ const struct snap_step_ops snap_step_merge_up = {
 
 /* ---- down: what the child holds goes into the base --------------- */
 
-static int merge_down_undo(struct snap_act *a, const struct snap_step *s)
+static int give_names_back(struct snap_act *a, const struct snap_step *s)
 {
     int rc = put_back(a, snap_step_get(s, "top"), snap_step_get(s, "top-aside"),
                       false);
@@ -252,6 +192,28 @@ static int merge_down_undo(struct snap_act *a, const struct snap_step *s)
     return rc ? rc : second;
 }
 
+/* Both have their own names, as in the plan or again since: then the child is
+ * what the base has on it, the only one, and nobody has frozen it. */
+static int check_pair(struct snap_act *a, const struct snap_step *s,
+                      const struct snap_fs_id ids[2])
+{
+    const char *top = snap_step_get(s, "top");
+    struct snap_strings on_base = { 0 };
+    AUTO_FREE char *above = NULL;
+    bool frozen, ignored;
+    int rc = snap_dependents_all(a->sc, &ids[1], &on_base);
+
+    if (!rc) rc = snap_dependents_beside(a->sc, &ids[0], &above);
+    if (!rc) rc = snap_fs_get_immutable(a->sc, top, &frozen, &ignored);
+    if (!rc && (above || frozen || on_base.len != 1
+                || !snap_fs_same_file(on_base.data[0], top)))
+        rc = snap_fail(a->sc, ERROR_INVAL, "'%s' is not the only image on "
+                       "'%s' any more, or something stands on it now; they "
+                       "cannot be merged", top, ids[1].real);
+    snap_strings_dispose(&on_base);
+    return rc;
+}
+
 static int merge_down(struct snap_act *a, const struct snap_step *s,
                       struct snap_fs_id ids[2])
 {
@@ -259,25 +221,41 @@ static int merge_down(struct snap_act *a, const struct snap_step *s,
     const char *aside = snap_step_get(s, "aside");
     const char *top = snap_step_get(s, "top");
     const char *top_aside = snap_step_get(s, "top-aside");
-    bool is = true;
     int rc = identify(a, top, top_aside, &ids[0]);
 
     if (!rc) rc = identify(a, path, aside, &ids[1]);
+    if (!rc) rc = snap_step_check_idle(a, s, ids, 2);
     if (!rc && snap_fs_leads_to(top, &ids[0])
         && snap_fs_leads_to(path, &ids[1]))
-        rc = snap_dependents_is_on(a->sc, top, &ids[1], &is);
-    if (!rc && !is)
-        rc = snap_fail(a->sc, ERROR_FAIL, "image '%s' does not stand on '%s' "
-                       "any more", top, path);
-    if (!rc) rc = snap_step_check_idle(a, s, ids, 2);
+        rc = check_pair(a, s, ids);
     if (!rc) rc = set_aside(a, top, top_aside);
     if (!rc) rc = set_aside(a, path, aside);
     if (!rc) rc = snap_step_check_idle(a, s, ids, 2);
+    if (!rc && a->sc->cancelled)
+        rc = snap_fail(a->sc, ERROR_ABORTED, "interrupted by a signal");
     if (rc) return rc;
     /* The base is not what the snapshot froze any more. */
     a->past_commit = true;
-    return snap_image_commit(a->sc, top_aside, aside,
+    return snap_image_commit(a->sc, lock_of(a), top_aside, aside,
                              snap_step_get(s, "format"));
+}
+
+/* Unless somebody has one of them: a qemu-img that does not end writes it. */
+static int merge_down_undo(struct snap_act *a, const struct snap_step *s)
+{
+    struct snap_fs_id ids[2] = { { .real = NULL } };
+    int rc = identify(a, snap_step_get(s, "top"),
+                      snap_step_get(s, "top-aside"), &ids[0]);
+
+    if (!rc) rc = identify(a, snap_step_get(s, "path"),
+                           snap_step_get(s, "aside"), &ids[1]);
+    if (!rc && (!snap_fs_leads_to(snap_step_get(s, "top"), &ids[0])
+                || !snap_fs_leads_to(snap_step_get(s, "path"), &ids[1])))
+        rc = snap_step_check_idle(a, s, ids, 2);
+    if (!rc) rc = give_names_back(a, s);
+    free(ids[0].real);
+    free(ids[1].real);
+    return rc;
 }
 
 /* Both stay aside: what follows gives the base its name and removes the child.
@@ -297,41 +275,90 @@ const struct snap_step_ops snap_step_merge_down = {
     .apply = merge_down_apply, .undo = merge_down_undo,
 };
 
+/* ---- its name for what was merged into --------------------------- */
+
+/* Of a base (which has all arguments of its merge): if the child has its own
+ * name again, somebody gave it that to go on with it. */
+static int put_back_apply(struct snap_act *a, const struct snap_step *s)
+{
+    const char *top = snap_step_get(s, "top");
+    struct place at = { .path = top,
+                        .aside = snap_step_get(s, "top-aside") };
+    int rc = top ? look(a, &at) : 0;
+
+    if (!rc && at.here) rc = merge_down_apply(a, s);
+    return rc ? rc : put_back(a, snap_step_get(s, "path"),
+                              snap_step_get(s, "aside"),
+                              !top && yes(s, "frozen"));
+}
+
+const struct snap_step_ops snap_step_put_back = { .apply = put_back_apply };
+
 /* ---- what is not needed any more --------------------------------- */
 
-/* Nobody has it open, and nothing that is beside it, or that has what was in
- * it, stands on it. */
-static int check_useless(struct snap_act *a, const struct snap_step *s,
-                         const struct snap_fs_id *id)
+/* Why it is kept, malloc'd; NULL: nothing that is beside it, or that has what
+ * was in it, stands on it, and it is the file of the plan. */
+static int find_need(struct snap_act *a, const struct snap_step *s,
+                     const struct snap_fs_id *id, char **why)
 {
     const char *into = snap_step_get(s, "into");
     AUTO_FREE char *beside = NULL;
-    bool is = false;
-    int rc = snap_step_check_idle(a, s, id, 1);
+    struct snap_fs_id other;
+    bool there, is = false;
+    int rc = snap_fs_find(a->sc, into, &other, &there);
 
     if (!rc) rc = snap_dependents_beside(a->sc, id, &beside);
-    if (!rc && !beside) rc = snap_dependents_is_on(a->sc, into, id, &is);
-    if (rc || (!beside && !is)) return rc;
-    return snap_fail(a->sc, ERROR_FAIL, "'%s' stands on '%s', which was to be "
-                     "removed", beside ? beside : into, id->real);
+    if (!rc && there) rc = snap_dependents_is_on(a->sc, into, id, &is);
+    if (rc) return rc;
+    if (id->ino != snap_step_get_u64(s, "ino"))
+        *why = snap_strdup("it is not the file that was merged");
+    else if (!there)
+        *why = snap_printf("'%s', which it was merged into, is not there",
+                           into);
+    else if (beside || is)
+        *why = snap_printf("'%s' stands on it", beside ? beside : into);
+    return 0;
+}
+
+/* By another name, so that nobody opens it between the look and the end. */
+static int discard(struct snap_act *a, const struct snap_step *s,
+                   const struct snap_fs_id *id)
+{
+    const char *path = snap_step_get(s, "path");
+    const char *aside = snap_step_get(s, "aside");
+    AUTO_FREE char *why = NULL;
+    int rc = snap_step_check_idle(a, s, id, 1);
+
+    if (!rc) rc = find_need(a, s, id, &why);
+    if (rc) return rc;
+    if (why) {
+        remark(a, snap_printf("'%s' was not removed: %s", id->real, why));
+        return 0;
+    }
+    rc = snap_manifests_note_overlay(a, s);
+    if (!rc) rc = set_aside(a, path, aside);
+    if (!rc) rc = snap_step_check_idle(a, s, id, 1);
+    if (!rc) rc = snap_fs_remove(a->sc, aside);
+    if (!rc && yes(s, "spec"))
+        remark(a, snap_printf("'%s' is gone: an xl.cfg that names it must "
+                              "have, instead: %s", path,
+                              snap_step_get(s, "spec")));
+    return rc;
 }
 
 static int remove_layer_apply(struct snap_act *a, const struct snap_step *s)
 {
-    const char *path = snap_step_get(s, "path");
-    struct noting n = { .overlay = snap_step_get(s, "into") };
+    struct place at = {
+        .path = snap_step_get(s, "path"), .aside = snap_step_get(s, "aside"),
+    };
     struct snap_fs_id id = { .real = NULL };
-    bool there;
-    int rc = snap_fs_find(a->sc, path, &id, &there);
+    int rc = look(a, &at);
 
-    if (!rc && there) {
-        rc = snap_fs_identify(a->sc, path, &id);
-        if (!rc) rc = check_useless(a, s, &id);
-        free(id.real);
-        if (!rc) rc = set_frozen(a, path, false);
-        if (!rc) rc = snap_fs_remove(a->sc, path);
-    }
-    return rc ? rc : each_manifest(a, s, note_overlay, &n);
+    if (rc || (!at.here && !at.away)) return rc;
+    rc = snap_fs_identify(a->sc, at.here ? at.path : at.aside, &id);
+    if (!rc) rc = discard(a, s, &id);
+    free(id.real);
+    return rc;
 }
 
 const struct snap_step_ops snap_step_remove_layer = {

@@ -193,6 +193,7 @@ static int remove_snapshot_apply(struct snap_act *a, const struct snap_step *s)
     if (access(dir, F_OK) && errno == ENOENT) return 0;
     /* The manifest first: a snapshot is listed whole or not at all. */
     rc = snap_fs_remove(a->sc, manifest);
+    a->past_commit |= !rc;
     if (!rc) rc = snap_fs_sync_dir(a->sc, dir);
     if (!rc) rc = snap_fs_remove(a->sc, memory);
     if (rc) return rc;

@@ -111,6 +111,18 @@ typedef int snap_change_fn(struct snap_act *a, struct snap_manifest *m,
 int snap_step_change_manifest(struct snap_act *a, const char *dir,
                               snap_change_fn *change, void *arg);
 
+/*
+ * The snapshots that a step of a merge lists (manifest, disk) and an image that
+ * they froze: is it as they say?  Note how it looks now, since we wrote to it
+ * and it reads the same.  And: what the step merged their overlay into is their
+ * overlay.  In manifests.c.
+ */
+int snap_manifests_check(struct snap_act *a, const struct snap_step *s,
+                         const struct snap_fs_id *id);
+int snap_manifests_note(struct snap_act *a, const struct snap_step *s,
+                        const char *image);
+int snap_manifests_note_overlay(struct snap_act *a, const struct snap_step *s);
+
 /* The domain of a step (domid, uuid) stands suspended. In save.c. */
 int snap_step_check_stands(struct snap_act *a, const struct snap_step *s);
 

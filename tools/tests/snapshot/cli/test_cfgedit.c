@@ -22,6 +22,7 @@ const char *__lsan_default_suppressions(void)
 
 static struct snap_ctx sc;
 static struct xl_cfg_edit edit;
+static const struct snap_strings *instead;
 
 static void forget(void)
 {
@@ -38,7 +39,8 @@ static int change(const char *text, const char *spec, const char *spec2)
     forget();
     if (spec) snap_strings_add(&specs, spec);
     if (spec2) snap_strings_add(&specs, spec2);
-    rc = xl_cfg_edit(&sc, PATH, "web", text, strlen(text), &specs, &edit);
+    rc = xl_cfg_edit(&sc, PATH, "web", text, strlen(text), &specs, instead,
+                     &edit);
     snap_strings_dispose(&specs);
     if (rc) is_str(edit.text, NULL, "what is refused gives no text");
     return rc;
@@ -257,12 +259,31 @@ static void not_text(void)
 
     forget();
     is_int(xl_cfg_edit(&sc, PATH, "web", zero, sizeof(zero) - 1, &specs,
-                       &edit), ERROR_INVAL, "a zero byte is refused");
+                       NULL, &edit), ERROR_INVAL, "a zero byte is refused");
     forget();
     memset(big, '\n', (1 << 20) + 1);
-    is_int(xl_cfg_edit(&sc, PATH, "web", big, (1 << 20) + 1, &specs, &edit),
+    is_int(xl_cfg_edit(&sc, PATH, "web", big, (1 << 20) + 1, &specs, NULL,
+                       &edit),
            ERROR_INVAL, "and what is too long");
     like(sc.message, PATH, "with its name");
+}
+
+/* Of an image that goes: who names another one is not concerned. */
+static void only_instead(void)
+{
+    static const char text[] = "name='web'\ndisk=['/i/c.qcow2,qcow2,xvda,w']\n";
+    static const char spec[] = "format=raw,vdev=xvda,access=rw,target=/i/b.img";
+    struct snap_strings gone = { 0 };
+
+    instead = &gone;
+    snap_strings_add(&gone, "/i/other.qcow2");
+    becomes(text, spec, NULL, "an entry with another image than the one meant");
+    snap_strings_dispose(&gone);
+    snap_strings_add(&gone, "/i/c.qcow2");
+    becomes(text, spec, "name='web'\ndisk=['/i/b.img,raw,xvda,w']\n",
+            "one with that image");
+    snap_strings_dispose(&gone);
+    instead = NULL;
 }
 
 int main(void)
@@ -273,6 +294,7 @@ int main(void)
     odd_paths();
     a_whole_file();
     two_disks();
+    only_instead();
     not_safe();
     not_text();
     forget();

@@ -302,25 +302,49 @@ static int load_first(void *arg, libxl_snapshot_ctx *sc,
     return libxl_snapshot_load(sc, directory, set);
 }
 
+static bool finds_abandoned(const libxl_snapshot_inventory *inv)
+{
+    size_t i;
+
+    for (i = 0; i < inv->nimages; i++)
+        if (inv->images[i].use == SNAP_USE_ABANDONED) return true;
+    return false;
+}
+
+static int remove_listed(libxl_snapshot_ctx *sc,
+                         const libxl_snapshot_inventory *listed)
+{
+    libxl_snapshot_removal removal = { .removed.len = 0 };
+    libxl_snapshot_set again = { 0 };
+
+    libxl_snapshot_remove_abandoned(sc, &(libxl_snapshot_remove_params){
+        .domain_name = fake->name, .look = load_first, .look_arg = &again,
+        .listed = listed, .lock_timeout_ms = LOCK_MS,
+        .retry_command = SCENE_AGAIN,
+    }, &removal);
+    libxl_snapshot_removal_dispose(&removal);
+    libxl_snapshot_set_dispose(&again);
+    return libxl_snapshot_outcome(sc);
+}
+
+/* What cannot be seen to be abandoned is not, and is not removed. */
 static int run_abandoned(const struct scene *s, libxl_snapshot_ctx *sc)
 {
     libxl_snapshot_images_params p = { .domain_name = fake->name };
     libxl_snapshot_inventory listed = { .domain = NULL };
-    libxl_snapshot_removal removal = { .removed.len = 0 };
-    libxl_snapshot_set set = { 0 }, again = { 0 };
+    libxl_snapshot_set set = { 0 };
+    int outcome = LIBXL_SNAPSHOT_REFUSED;
 
     (void)s;
-    if (!load_first(&set, sc, &p) && !libxl_snapshot_images(sc, &p, &listed))
-        libxl_snapshot_remove_abandoned(sc, &(libxl_snapshot_remove_params){
-            .domain_name = fake->name, .look = load_first, .look_arg = &again,
-            .listed = &listed, .lock_timeout_ms = LOCK_MS,
-            .retry_command = SCENE_AGAIN,
-        }, &removal);
-    libxl_snapshot_removal_dispose(&removal);
+    if (!load_first(&set, sc, &p) && !libxl_snapshot_images(sc, &p, &listed)
+        && finds_abandoned(&listed))
+        outcome = remove_listed(sc, &listed);
+    else if (!libxl_snapshot_error(sc))
+        snap_fail(sc, ERROR_FAIL, "%s", listed.no_domains ? listed.no_domains
+                  : "an image cannot be read");
     libxl_snapshot_inventory_dispose(&listed);
-    libxl_snapshot_set_dispose(&again);
     libxl_snapshot_set_dispose(&set);
-    return libxl_snapshot_outcome(sc);
+    return outcome;
 }
 
 /* ---- what was before --------------------------------------------- */

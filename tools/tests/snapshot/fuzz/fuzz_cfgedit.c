@@ -21,7 +21,8 @@ static int edit(const char *text, size_t len, const char *spec,
     int rc;
 
     snap_strings_add(&specs, spec);
-    rc = xl_cfg_edit(&sc, "/fuzz/x.cfg", "web", text, len, &specs, out);
+    rc = xl_cfg_edit(&sc, "/fuzz/x.cfg", "web", text, len, &specs, NULL,
+                     out);
     must(!rc == !sc.message && (!rc || !out->text));
     snap_strings_dispose(&specs);
     snap_ctx_dispose(&sc);

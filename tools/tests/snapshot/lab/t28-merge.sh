@@ -107,9 +107,15 @@ whole s1 "killed"
 
 # ---- the first: what the domain wrote goes into its own images (down)
 
-xl_ok "first: --json" snapshot-delete --json g1 s1
+cp "$LAB/g1.cfg" "$LAB/was.cfg"
+sed -e "s,format=raw,format=qcow2," -e "s,$D/g1-0.qcow2,${left0:-none}," \
+    -e "s,$D/g1-1.img,${left1:-none}," "$LAB/was.cfg" > "$LAB/g1.cfg"
+xl_ok "first: --json" snapshot-delete --json --update-config "$LAB/g1.cfg" \
+    g1 s1
 like "first: the entries that its xl.cfg must have" "$out" \
     "vdev=xvda,access=rw,target=$D/g1-0.qcow2"
+like "first: they are in it" "$(cat "$LAB/g1.cfg")" \
+    "target=$D/g1-0.qcow2.*format=raw.*target=$D/g1-1.img"
 is "first: no snapshot is left" "$(find "$STORE/g1" -mindepth 1 -type d)" ""
 is "first: only the images that were there first are left" \
     "$(cd "$D" && echo g1-*)" "g1-0.qcow2 g1-1.img"

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-only */
 /* What becomes of a frozen base whose snapshot is deleted. */
 #include "plan/merge.h"
+#include "plan/overlay_name.h"
 #include "tap.h"
 
 #include <string.h>
@@ -26,7 +27,7 @@ static struct snap_merge_facts plain(void)
     child.actual_size_bytes = 10 * MIB;
     return (struct snap_merge_facts) {
         .base = &base, .child = &child, .below = &below,
-        .base_is_made = true, .children = &one,
+        .child_is_made = true, .base_is_made = true, .children = &one,
     };
 }
 
@@ -95,6 +96,14 @@ static void test_kept(void)
     is_str(decide(&f), "keep: '/c' is in use by process 812 (qemu)",
            "and one in use");
     f = plain();
+    f.linked = true;
+    is_str(decide(&f), "keep: it or '/c', which stands on it, has another "
+           "name, too (a hard link)", "and one that has two names");
+    f = plain();
+    f.child_is_made = false;
+    is_str(decide(&f), "keep: '/c', which stands on it, is not known to be of "
+           "a snapshot", "and one with an image on it that is not ours");
+    f = plain();
     f.base_changed = true;
     is_str(decide(&f), "keep: it was written to since the snapshot, so '/c', "
            "which stands on it, does not fit it any more", "and one that a "
@@ -161,18 +170,24 @@ static void test_unfit(void)
 
 static void test_names(void)
 {
-    ok(snap_merge_named_like_ours("/d/a.s1.qcow2", "/d/a.img"),
-       "an overlay is called after its base");
-    ok(snap_merge_named_like_ours("/d/a.s2-r1.qcow2", "/d/a.s1.qcow2"),
-       "also the second one");
-    ok(!snap_merge_named_like_ours("/d/a.qcow2", "/d/a.img"),
+    ok(snap_is_overlay_name("/d/a.s1.qcow2", "/d/a.img", "s1"),
+       "an overlay is called after its base and its snapshot");
+    ok(snap_is_overlay_name("/d/a.s2-r1.qcow2", "/d/a.s1.qcow2", "s2"),
+       "a second one as if the first were not there");
+    ok(snap_is_overlay_name("/d/a.s1.s2-3.qcow2", "/d/a.s1.qcow2", "s2"),
+       "or behind it");
+    ok(!snap_is_overlay_name("/d/a.s2.qcow2", "/d/a.img", "s1"),
+       "that of another snapshot is not meant");
+    ok(!snap_is_overlay_name("/d/a.qcow2", "/d/a.img", "s1"),
        "an image with nothing between is not ours");
-    ok(!snap_merge_named_like_ours("/d/ab.s1.qcow2", "/d/a.img"),
+    ok(!snap_is_overlay_name("/d/ab.s1.qcow2", "/d/a.img", "s1"),
        "nor one that only begins like it");
-    ok(!snap_merge_named_like_ours("/e/a.s1.qcow2", "/d/a.img"),
+    ok(!snap_is_overlay_name("/e/a.s1.qcow2", "/d/a.img", "s1"),
        "nor one elsewhere");
-    ok(!snap_merge_named_like_ours("/d/a.s1.img", "/d/a.img"),
-       "nor one that is called otherwise");
+    ok(!snap_is_overlay_name("/d/a.s1.img", "/d/a.img", "s1"),
+       "nor one that ends otherwise");
+    ok(!snap_is_overlay_name("/d/a.s1-r.qcow2", "/d/a.img", "s1"),
+       "nor one without its number");
 }
 
 int main(void)

@@ -4,9 +4,11 @@
  * it goes, also when it was killed in the middle and given again.
  */
 #include <errno.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -96,43 +98,87 @@ static void test_commit(void)
     snprintf(top2, sizeof(top2), "%s,file.filename=z", top);
     rename(base, base2);
     rename(top, top2);
-    is_int(snap_image_commit(&sc, top2, base2, "qcow2"), 0, "the top goes "
+    is_int(snap_image_commit(&sc, 0, top2, base2, "qcow2"), 0, "the top goes "
            "down, whatever the two are called");
     is_str(layers(base2), "base,x=y bottom", "what it went into stands where "
            "it stood");
     ok(reads(base2), "and reads the same then");
-    is_int(snap_image_commit(&sc, top2, base2, "qcow2"), 0, "once more");
+    is_int(snap_image_commit(&sc, 0, top2, base2, "qcow2"), 0, "once more");
     ok(reads(base2), "changes nothing");
     rename(base2, base);
     rename(top2, top);
     ok(reads(top), "the top, which is there still, reads the same, too");
-    ok(snap_image_commit(&sc, top, base, "raw") < 0, "not as another format "
+    ok(snap_image_commit(&sc, 0, top, base, "raw") < 0, "not as another format "
        "than the top says");
     like(sc.message, "does not stand on an image of the format raw",
          "which is said");
     snap_clear(&sc);
-    ok(snap_image_commit(&sc, bottom, base, "qcow2") < 0, "nor what stands on "
+    ok(snap_image_commit(&sc, 0, bottom, base, "qcow2") < 0, "nor what stands on "
        "nothing");
     snap_clear(&sc);
+}
+
+static int up(void)
+{
+    return snap_image_rebase(&sc, 0, top, base, "qcow2", bottom, "qcow2");
+}
+
+static int back(void)
+{
+    return snap_image_rebase_back(&sc, top, base, "qcow2");
 }
 
 static void test_rebase(void)
 {
     make();
-    is_int(snap_image_rebase(&sc, top, base, bottom, "qcow2"), 0, "the top "
-           "gets what it needs");
+    is_int(up(), 0, "the top gets what it needs");
     is_str(layers(top), "top bottom", "and stands on what is below");
     ok(reads(top), "it reads the same");
-    is_int(snap_image_rebase(&sc, top, base, bottom, "qcow2"), 0, "once more");
-    is_str(layers(top), "top bottom", "changes nothing");
-    unlink(base);
-    ok(reads(top), "what was between is not needed");
-    make();
-    ok(snap_image_rebase(&sc, base, top, top, "qcow2") < 0, "not over what it "
-       "does not stand on");
+    is_int(back(), 0, "it can be put on the base again");
+    is_str(layers(top), "top base bottom", "and stands there");
+    ok(reads(top), "and reads the same");
+    is_int(up(), 0, "and up once more");
+    ok(up() < 0, "but not from where it does not stand");
     like(sc.message, "does not stand on", "which is said");
     snap_clear(&sc);
-    ok(reads(top), "nothing has changed");
+    unlink(base);
+    ok(reads(top), "what was between is not needed");
+}
+
+/* A qemu-img that changes the name in the header and copies nothing, as one
+ * whose last flush failed: in its place, for this process. */
+static bool install_liar(void)
+{
+    static const char real[] = "/usr/bin/qemu-img";
+    AUTO_FREE char *copy = snap_printf("%s/qemu-img", dir);
+    AUTO_FREE char *liar = snap_printf("%s/liar", dir);
+    FILE *f;
+
+    if (unshare(CLONE_NEWNS)
+        || mount("none", "/", "none", MS_REC | MS_PRIVATE, NULL))
+        return false;
+    MUST("cp", real, copy);
+    f = fopen(liar, "w");
+    if (!f || fprintf(f, "#!/bin/sh\nverb=$1\nshift\n"
+                      "[ $verb != rebase ] || set -- -u \"$@\"\n"
+                      "exec %s $verb \"$@\"\n", copy) < 0 || fclose(f)
+        || chmod(liar, 0755))
+        bail("%s: %s", liar, strerror(errno));
+    return !mount(liar, real, NULL, MS_BIND, NULL);
+}
+
+static void test_proof(void)
+{
+    make();
+    if (!install_liar()) {
+        skip("no mount of our own over qemu-img");
+        return;
+    }
+    ok(up() < 0, "a qemu-img that copies nothing is found out");
+    ok(!reads(top), "the disk does not read the same");
+    snap_clear(&sc);
+    is_int(back(), 0, "it is put on the base again");
+    ok(reads(top), "where nothing is lost");
 }
 
 /* In a process that is killed, with the qemu-img that it runs. */
@@ -154,10 +200,9 @@ static void kill_in_the_middle(int (*merge)(void), unsigned us)
     usleep(300000);
 }
 
-static int down(void) { return snap_image_commit(&sc, top, base, "qcow2"); }
-static int up(void)
+static int down(void)
 {
-    return snap_image_rebase(&sc, top, base, bottom, "qcow2");
+    return snap_image_commit(&sc, 0, top, base, "qcow2");
 }
 
 static void test_killed(void)
@@ -170,19 +215,20 @@ static void test_killed(void)
         good_down += reads(top) && !down() && reads(base);
         make();
         kill_in_the_middle(up, us);
-        good_up += reads(top) && !up() && reads(top)
+        good_up += !back() && reads(top) && !up() && reads(top)
                    && !strcmp(layers(top), "top bottom");
     }
     is_uint(good_down, tries, "killed at any moment, going down, the disk reads "
             "the same, and it can be given again");
-    is_uint(good_up, tries, "going up as well");
+    is_uint(good_up, tries, "going up, it does once it is put on its base "
+            "again");
 }
 
 static void test_cancelled(void)
 {
     make();
     sc.cancelled = 1;
-    is_int(snap_image_commit(&sc, top, base, "qcow2"), ERROR_ABORTED, "a "
+    is_int(snap_image_commit(&sc, 0, top, base, "qcow2"), ERROR_ABORTED, "a "
            "signal ends it");
     sc.cancelled = 0;
     snap_clear(&sc);
@@ -199,9 +245,7 @@ int main(void)
     test_rebase();
     test_killed();
     test_cancelled();
-    unlink(top);
-    unlink(base);
-    unlink(bottom);
-    rmdir(dir);
+    test_proof();
+    MUST("rm", "-rf", dir);
     return done_testing();
 }
