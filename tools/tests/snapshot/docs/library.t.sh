@@ -36,7 +36,7 @@ while read -r f version; do
 done < "$work/mapped"
 # shellcheck disable=SC2013 # words
 for f in $(grep -ohE '\blibxl_snapshot_[a-z_]+' "$SRC"/README.md \
-           "$SRC"/docs/*.md "$SRC"/docs/misc/*.markdown | sort -u); do
+           "$SRC"/docs/*.md "$SRC"/docs/man/*.pod | sort -u); do
     claim "$f, which a document names, is in the header" \
         grep -qwF "$f" "$header"
 done
