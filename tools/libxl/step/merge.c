@@ -192,25 +192,41 @@ static int give_names_back(struct snap_act *a, const struct snap_step *s)
     return rc ? rc : second;
 }
 
-/* Both have their own names, as in the plan or again since: then the child is
- * what the base has on it, the only one, and nobody has frozen it. */
+/* Is there another image beside the base that stands on it? */
+static int find_others(struct snap_act *a, const struct snap_fs_id *base,
+                       const struct snap_fs_id *top, bool *others)
+{
+    struct snap_strings on_base = { 0 };
+    bool is;
+    size_t i;
+    int rc = snap_dependents_all(a->sc, base, &on_base);
+
+    *others = false;
+    for (i = 0; !rc && !*others && i < on_base.len; i++) {
+        rc = snap_fs_compare(a->sc, on_base.data[i], top, &is);
+        *others = !is;
+    }
+    snap_strings_dispose(&on_base);
+    return rc;
+}
+
+/* Both have their own names, as in the plan or again since: then the child
+ * stands on the base, as the only one, and nobody has frozen it. */
 static int check_pair(struct snap_act *a, const struct snap_step *s,
                       const struct snap_fs_id ids[2])
 {
     const char *top = snap_step_get(s, "top");
-    struct snap_strings on_base = { 0 };
     AUTO_FREE char *above = NULL;
-    bool frozen, ignored;
-    int rc = snap_dependents_all(a->sc, &ids[1], &on_base);
+    bool frozen, others, ignored, is;
+    int rc = find_others(a, &ids[1], &ids[0], &others);
 
+    if (!rc) rc = snap_dependents_is_on(a->sc, top, &ids[1], &is);
     if (!rc) rc = snap_dependents_beside(a->sc, &ids[0], &above);
     if (!rc) rc = snap_fs_get_immutable(a->sc, top, &frozen, &ignored);
-    if (!rc && (above || frozen || on_base.len != 1
-                || !snap_fs_same_file(on_base.data[0], top)))
+    if (!rc && (above || frozen || others || !is))
         rc = snap_fail(a->sc, ERROR_INVAL, "'%s' is not the only image on "
                        "'%s' any more, or something stands on it now; they "
                        "cannot be merged", top, ids[1].real);
-    snap_strings_dispose(&on_base);
     return rc;
 }
 
