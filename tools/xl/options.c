@@ -160,6 +160,12 @@ static const struct xl_option options[] = {
       "put back the disks only and boot the domain from them, as after a "
       "power cut",
       BIT(REVERT), false },
+    { OPT_CHILDREN, 0, "children", NULL,
+      "also delete all snapshots that descend from it",
+      BIT(DELETE), false },
+    { OPT_CHILDREN_ONLY, 0, "children-only", NULL,
+      "delete those that descend from it, but not itself",
+      BIT(DELETE), false },
     { OPT_RUNNING, 0, "running", NULL,
       "let the domain run afterwards, whatever it did at the snapshot",
       BIT(REVERT), false },
@@ -243,6 +249,9 @@ static const struct {
 static const enum xl_opt contradictions[][2] = {
     { OPT_INTERNAL, OPT_EXTERNAL },
     { OPT_RUNNING, OPT_PAUSED },
+    { OPT_CHILDREN, OPT_CHILDREN_ONLY },
+    { OPT_CHILDREN, OPT_ABANDONED },
+    { OPT_CHILDREN_ONLY, OPT_ABANDONED },
     { OPT_TREE, OPT_ROOTS },
     { OPT_TREE, OPT_LEAVES },
     { OPT_DISKS, OPT_TREE },

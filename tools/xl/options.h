@@ -34,6 +34,8 @@ enum xl_opt {
     OPT_DISKS,
     OPT_KEEP,
     OPT_KEEP_LAYERS,
+    OPT_CHILDREN,
+    OPT_CHILDREN_ONLY,
     OPT_DISK_ONLY,
     OPT_RUNNING,
     OPT_PAUSED,

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-only */
 /*
- * Running a command line, and the commands delete and recover.
- * snapshot-create is in create.c, revert in revert.c, what only reads in
- * show.c.
+ * Running a command line, and the command recover.  The others have files of
+ * their own.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -11,12 +10,8 @@
 #include <string.h>
 
 #include "commands.h"
-#include "inventory.h"
-#include "others.h"
 #include "say.h"
 #include "session.h"
-#include "store.h"
-#include "update.h"
 
 /* ---- every command --------------------------------------------------- */
 
@@ -94,93 +89,6 @@ int xl_run_command(const char *program, const char *globals,
     }
     status = close_output(&rq, status);
     xl_request_dispose(&rq);
-    return status;
-}
-
-/* ---- delete ---------------------------------------------------------- */
-
-static void end_delete(const struct xl_request *rq, const char *domain,
-                       const libxl_snapshot_set *set,
-                       const libxl_snapshot_result *r)
-{
-    struct xl_update update;
-
-    xl_update_config(rq, domain, r, &update);
-    if (xl_given(rq, OPT_JSON)) {
-        struct snap_json *j = xl_result_json(rq, domain, r);
-
-        snap_json_set_str(j, "snapshot", set->manifest.name);
-        xl_update_json(rq, &update, j);
-        xl_print_json(j);
-    } else {
-        if (xl_given(rq, OPT_DRY_RUN)) xl_result_plan(r);
-        xl_result_notes(rq, r);
-    }
-    xl_update_say(rq, &update, r);
-    xl_update_dispose(&update);
-}
-
-static int delete_set(const struct xl_request *rq, const char *domain,
-                      const libxl_snapshot_set *set, const struct xl_others *o)
-{
-    AUTO_FREE char *dir = xl_store_domain_dir(rq->store, domain);
-    AUTO_FREE char *current = snap_printf("%s/" XL_CURRENT_FILE, dir);
-    const char *args[] = { domain, set->directory, NULL };
-    AUTO_FREE char *retry = xl_request_command(rq, args);
-    libxl_snapshot_delete_params p = {
-        .domain_name = domain,
-        .set = set,
-        .current_path = current,
-        .others = o->sets,
-        .nothers = o->nsets,
-        .keep_layers = xl_given(rq, OPT_KEEP_LAYERS),
-        .dry_run = xl_given(rq, OPT_DRY_RUN),
-        .lock_timeout_ms = rq->lock_timeout_ms,
-        .retry_command = retry,
-    };
-    libxl_snapshot_result result;
-    struct xl_session s;
-    int rc, status = XL_DONE;
-
-    memset(&result, 0, sizeof(result));
-    xl_session_open(&s, rq, true);
-    rc = libxl_snapshot_delete(s.ctx, &p, &result);
-    if (rc) status = xl_session_failed(&s, rc);
-    xl_session_close(&s);
-    if (!rc) end_delete(rq, domain, set, &result);
-    libxl_snapshot_result_dispose(&result);
-    return status;
-}
-
-int xl_snapshot_delete(struct xl_request *rq)
-{
-    AUTO_FREE char *domain = NULL;
-    AUTO_FREE char *where = NULL;
-    AUTO_FREE char *dir = NULL;
-    libxl_snapshot_set set;
-    struct xl_others others;
-    int status;
-
-    if (xl_given(rq, OPT_ABANDONED)) return xl_delete_abandoned(rq);
-    if (xl_given(rq, OPT_YES))
-        return xl_fail_usage(rq->command->name, xl_given(rq, OPT_JSON),
-                             "--yes goes with --abandoned");
-    memset(&set, 0, sizeof(set));
-    memset(&others, 0, sizeof(others));
-    status = xl_domain_name(rq, rq->args[0], false, &domain);
-    if (!status) status = xl_find_set(rq, domain, &set, &where);
-    if (!status) status = xl_update_look(rq, domain);
-    if (!status && !set.directory)
-        status = xl_fail(rq, XL_REFUSED, NULL, "'%s' is a hand-written file, "
-                         "not a snapshot's directory: delete by hand what "
-                         "was made by hand", rq->args[1]);
-    if (!status) {
-        dir = xl_store_domain_dir(rq->store, domain);
-        status = xl_others_find(rq, set.directory, dir, &others);
-    }
-    if (!status) status = delete_set(rq, domain, &set, &others);
-    xl_others_dispose(&others);
-    libxl_snapshot_set_dispose(&set);
     return status;
 }
 

@@ -429,13 +429,15 @@ static void progress_fd(void)
 
 /* ---- revert, delete -------------------------------------------------- */
 
-static void make_snapshot(const char *domain_dir, const char *name)
+static void make_child(const char *domain_dir, const char *name,
+                       const char *parent)
 {
     AUTO_FREE char *domain = snap_printf("%s/%s", store, domain_dir);
     AUTO_FREE char *path = snap_printf("%s/%s", domain, name);
     AUTO_FREE char *file = snap_printf("%s/" SNAP_MANIFEST_FILE, path);
     struct snap_manifest m = {
         .name = (char *)name,
+        .parent = (char *)parent,
         .created = (char *)"2026-01-02T03:04:05Z",
         .domain_name = (char *)"web",
         .domain_uuid = (char *)FAKE_UUID,
@@ -454,6 +456,11 @@ static void make_snapshot(const char *domain_dir, const char *name)
     mkdir(domain, 0700);
     mkdir(path, 0700);
     write_file(file, text);
+}
+
+static void make_snapshot(const char *domain_dir, const char *name)
+{
+    make_child(domain_dir, name, NULL);
 }
 
 static void revert(void)
@@ -606,6 +613,69 @@ static void delete(void)
     is_int(status, 0, "nor does it keep from reverting");
     unlink(file);
     rmdir(broken);
+}
+
+/* The snapshots that the library was asked to delete, in order. */
+static const char *deleted(void)
+{
+    static char names[200];
+    const char *at = asked;
+
+    *names = 0;
+    while ((at = strstr(at, "/fam/"))) {
+        snprintf(names + strlen(names), sizeof(names) - strlen(names),
+                 "%.1s ", at + strlen("/fam/"));
+        at++;
+    }
+    return names;
+}
+
+static void delete_children(void)
+{
+    AUTO_FREE char *current = snap_printf("%s/fam/current", store);
+    AUTO_FREE char *listed = snap_printf("%s/fam/d\n%s/fam/c\n%s/fam/b\n",
+                                         store, store, store);
+
+    make_snapshot("fam", "a");
+    make_child("fam", "b", "a");
+    make_child("fam", "c", "b");
+    make_child("fam", "d", "b");
+    make_child("fam", "e", "a");
+    run("", "snapshot-delete", "--children", "fam", "b");
+    is_int(status, 0, "a snapshot and what descends from it are deleted");
+    is_str(deleted(), "d c b ", "children first, the others not");
+    run("", "snapshot-delete", "--children-only", "fam", "a");
+    is_str(deleted(), "e d c b ", "--children-only leaves itself");
+    run("", "snapshot-delete", "--children-only", "fam", "c");
+    is_int(status, 0, "of one without children");
+    is_str(deleted(), "", "nothing is deleted");
+    run("", "snapshot-delete", "--children", "--dry-run", "fam", "b");
+    is_str(out, listed, "a dry run lists them");
+    is_str(deleted(), "", "and does nothing");
+    run("", "snapshot-delete", "--children", "--json", "fam", "b");
+    like(out, "{\n    \"exit\": 0,\n    \"snapshots\": ",
+         "--json prints one object");
+    like(out, "\"snapshot\": \"d\"", "with the first");
+    like(out, "\"snapshot\": \"b\"", "and the last");
+    run("refuse", "snapshot-delete", "--children", "fam", "b");
+    is_int(status, 1, "when one is refused");
+    is_str(deleted(), "d ", "the rest is left alone");
+    write_file(current, "c\n");
+    run("", "snapshot-delete", "--children", "fam", "b");
+    is_int(status, 1, "a branch that the present descends from");
+    like(err, "present state of domain 'fam' descends from 'c'",
+         "is not deleted");
+    is_str(deleted(), "", "not even begun");
+    run("", "snapshot-delete", "--children", "fam", "c");
+    is_int(status, 0, "but its end is");
+    unlink(current);
+    make_child("fam", "b", "c");
+    run("", "snapshot-delete", "--children", "fam", "b");
+    make_child("fam", "b", "a");
+    is_int(status, 1, "a circle is refused");
+    like(err, "its own ancestor", "and named");
+    run("", "snapshot-delete", "--children", "--children-only", "fam", "b");
+    is_int(status, 2, "one of the two");
 }
 
 /* ---- --update-config ------------------------------------------------- */
@@ -938,6 +1008,7 @@ int main(int argc, char **argv)
     update_look();
     update_fails();
     delete();
+    delete_children();
     abandoned();
     check();
     check_config();

@@ -65,29 +65,43 @@ whole s3 "middle"
 back_to "middle: the one after it works" g1 s3
 is_off
 
-# ---- killed while it merges
+# ---- the last: whichever way is the shorter
 
 rm "$D/g1-0.s3.qcow2" "$D/g1-1.s3.qcow2"
 present0=$(echo "$D"/g1-0*.s3-r1.qcow2)
 present1=$(echo "$D"/g1-1*.s3-r1.qcow2)
-sed -e "s,format=raw,format=qcow2," -e "s,$D/g1-0.qcow2,$present0," \
-    -e "s,$D/g1-1.img,$present1," "$LAB/g1.cfg" > "$LAB/present.cfg"
-# Much to copy, whichever way.
-dd if=/dev/urandom of="$D/noise" bs=1M count=24 status=none
-for i in "$present0" "$D/g1-0.s2.qcow2"; do
-    chattr -i "$i"
-    qemu-io -f qcow2 -c "write -q -s $D/noise 32M 24M" "$i"
-done
 a=$(contents "$present0" qcow2)
 b=$(contents "$present1" qcow2)
-xl snapshot-delete g1 s3 > /dev/null 2>&1 &
+xl_ok "last: it is done" snapshot-delete g1 s3
+like "last: what is merged into what is said" "$err" "xvda: .* is merged into"
+left0=$(ls "$present0" "$D/g1-0.s2.qcow2" 2> /dev/null)
+left1=$(ls "$present1" "$D/g1-1.s2.qcow2" 2> /dev/null)
+is "last: of two layers one is left" "$(wc -w <<< "$left0 $left1")" 2
+is "last: the disk reads the same" "$(contents "$left0" qcow2)" "$a"
+is "last: the second, too" "$(contents "$left1" qcow2)" "$b"
+whole s1 "last"
+
+# ---- the first: what the domain wrote goes into its own images (down), killed
+
+cp "$LAB/g1.cfg" "$LAB/was.cfg"
+sed -e "s,format=raw,format=qcow2," -e "s,$D/g1-0.qcow2,$left0," \
+    -e "s,$D/g1-1.img,$left1," "$LAB/was.cfg" > "$LAB/g1.cfg"
+# Much to copy.
+dd if=/dev/urandom of="$D/noise" bs=1M count=24 status=none
+qemu-io -f qcow2 -c "write -q -s $D/noise 32M 24M" "$left0"
+rm "$D/noise"
+a=$(contents "$left0" qcow2)
+xl snapshot-delete g1 s1 > /dev/null 2>&1 &
 pid=$!
-ok "killed: it merges" wait_aside "$D/g1-0.s2.qcow2" || ls -l "$D"
+ok "killed: it merges" wait_aside "$D/g1-0.qcow2" || ls -l "$D"
 kill -9 "$pid"
 wait "$pid" 2> /dev/null
-"$STOCK_XL" create -q "$LAB/present.cfg"
-not_ok "killed: the domain does not start in between" guest_domid g1
+not_ok "killed: no image is there by its name" test -e "$left0" -o \
+    -e "$D/g1-0.qcow2"
+# xl makes a domain of it, which waits for its disk.
+"$STOCK_XL" create -q "$LAB/g1.cfg" > /dev/null 2>&1
 xl_exits 4 "killed: the next command refuses" snapshot-delete g1 s1
+is_gone g1 || is_off
 run_xl snapshot-recover g1
 for ((i = 0; i < 60 && rc == 4; i++)); do
     sleep 0.5               # qemu-img works on to its end
@@ -95,27 +109,8 @@ for ((i = 0; i < 60 && rc == 4; i++)); do
 done
 is "killed: recover finishes it" "$rc" 0 || diag "$err"
 diag "$out" "$err"
-ok "killed: nothing is aside any more" \
-    [ -z "$(find "$D" -name '*.xl-merging')" ]
-not_ok "killed: the snapshot is gone" test -e "$STORE/g1/s3"
-left0=$(ls "$present0" "$D/g1-0.s2.qcow2" 2> /dev/null)
-left1=$(ls "$present1" "$D/g1-1.s2.qcow2" 2> /dev/null)
-is "killed: of two layers one is left" "$(wc -w <<< "$left0 $left1")" 2
-is "killed: the disk reads the same" "$(contents "$left0" qcow2)" "$a"
-is "killed: the second, too" "$(contents "$left1" qcow2)" "$b"
-whole s1 "killed"
-
-# ---- the first: what the domain wrote goes into its own images (down)
-
-cp "$LAB/g1.cfg" "$LAB/was.cfg"
-sed -e "s,format=raw,format=qcow2," -e "s,$D/g1-0.qcow2,${left0:-none}," \
-    -e "s,$D/g1-1.img,${left1:-none}," "$LAB/was.cfg" > "$LAB/g1.cfg"
-xl_ok "first: --json" snapshot-delete --json --update-config "$LAB/g1.cfg" \
-    g1 s1
-like "first: the entries that its xl.cfg must have" "$out" \
-    "vdev=xvda,access=rw,target=$D/g1-0.qcow2"
-like "first: they are in it" "$(cat "$LAB/g1.cfg")" \
-    "target=$D/g1-0.qcow2.*format=raw.*target=$D/g1-1.img"
+like "killed: it says what an xl.cfg must have" "$out" \
+    "'$left0' is gone.*vdev=xvda,access=rw,target=$D/g1-0.qcow2"
 is "first: no snapshot is left" "$(find "$STORE/g1" -mindepth 1 -type d)" ""
 is "first: only the images that were there first are left" \
     "$(cd "$D" && echo g1-*)" "g1-0.qcow2 g1-1.img"
@@ -123,9 +118,21 @@ is "first: the disk reads the same" "$(contents "$D/g1-0.qcow2" qcow2)" "$a"
 is "first: the raw one, too" "$(contents "$D/g1-1.img" raw)" "$b"
 is "first: it can be written" "$(immutable "$D/g1-0.qcow2")" no
 ok "first: it is sound" qemu-img check -q -f qcow2 "$D/g1-0.qcow2"
+cp "$LAB/was.cfg" "$LAB/g1.cfg"
 guest_mark g1
 guest_start g1
 ok "first: the domain starts from its xl.cfg" guest_wait_ticks g1 5 480
 is "first: its disks agree" "$(guest_mismatches g1)" 0
+
+# ---- again, with the xl.cfg changed by it
+
+take "again" g1 s1 -e
+is_off
+sed -e "s,format=raw,format=qcow2," -e "s,$D/g1-0.qcow2,$D/g1-0.s1.qcow2," \
+    -e "s,$D/g1-1.img,$D/g1-1.s1.qcow2," "$LAB/was.cfg" > "$LAB/g1.cfg"
+xl_ok "again: it is done" snapshot-delete --json \
+    --update-config "$LAB/g1.cfg" g1 s1
+is "again: the xl.cfg is as it was before the snapshot" \
+    "$(< "$LAB/g1.cfg")" "$(< "$LAB/was.cfg")"
 
 tap_done
