@@ -161,18 +161,19 @@ static int merge_up_undo(struct snap_act *a, const struct snap_step *s)
 {
     const char *path = snap_step_get(s, "path");
     const char *aside = snap_step_get(s, "aside");
-    struct snap_fs_id child = { .real = NULL }, base;
-    bool there, is = false;
+    struct snap_fs_id child = { .real = NULL }, base = { .real = NULL };
+    bool is = false;
     int rc = identify(a, path, aside, &child);
 
-    if (!rc) rc = snap_fs_find(a->sc, snap_step_get(s, "base"), &base, &there);
+    if (!rc) rc = snap_fs_identify(a->sc, snap_step_get(s, "base"), &base);
     /* Not touched, or by its own name over the base again. */
-    if (!rc && there && snap_fs_leads_to(path, &child))
+    if (!rc && snap_fs_leads_to(path, &child))
         rc = snap_dependents_is_on(a->sc, path, &base, &is);
     if (!rc)
         rc = is ? put_back(a, path, aside, yes(s, "frozen"))
                 : stand_on_base(a, s, &child);
     free(child.real);
+    free(base.real);
     return rc;
 }
 
