@@ -176,6 +176,12 @@ void *snap_realloc(void *old, size_t bytes)
     return p;
 }
 
+void *snap_grown(void *array, size_t len, size_t element_bytes)
+{
+    if (len & (len - 1)) return array;
+    return snap_realloc(array, (len ? 2 * len : 1) * element_bytes);
+}
+
 char *snap_strdup(const char *s)
 {
     return s ? snap_strndup(s, strlen(s)) : NULL;

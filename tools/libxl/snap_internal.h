@@ -65,6 +65,9 @@ void snap_ctx_dispose(struct snap_ctx *sc);
  * on stderr): no operation can go on, and the guardian resumes the domain. */
 void *snap_zalloc(size_t bytes);
 void *snap_realloc(void *old, size_t bytes);
+/* An array of `len` elements that only this lets grow, with room for one more:
+ * it is full at each power of two. */
+void *snap_grown(void *array, size_t len, size_t element_bytes);
 char *snap_strdup(const char *s);               /* NULL stays NULL */
 char *snap_strndup(const char *s, size_t n);
 /* 2 n lower-case hexadecimal digits and a NUL. */

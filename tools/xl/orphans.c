@@ -44,10 +44,7 @@ struct orphans {
 static void add(struct orphans *o, const char *kind, const char *path,
                 uint64_t size_bytes, char *text)
 {
-    /* Full at each power of two. */
-    if (!(o->len & (o->len - 1)))
-        o->data = snap_realloc(o->data, (o->len ? 2 * o->len : 1)
-                                        * sizeof(*o->data));
+    o->data = snap_grown(o->data, o->len, sizeof(*o->data));
     o->data[o->len++] = (struct orphan){
         .kind = kind, .path = snap_strdup(path), .text = text,
         .size_bytes = size_bytes,

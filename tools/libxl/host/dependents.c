@@ -210,10 +210,7 @@ static int add_file(DIR *d, const char *dir, const struct dirent *e,
     if (!may_be_image(e)) return 0;
     if (read_name(dirfd(d), e->d_name, &qcow2, &name) < 0) return -1;
     if (!qcow2) return 0;
-    /* Full at each power of two. */
-    if (!(out->len & (out->len - 1)))
-        out->data = snap_realloc(out->data, (out->len ? 2 * out->len : 1)
-                                            * sizeof(*out->data));
+    out->data = snap_grown(out->data, out->len, sizeof(*out->data));
     out->data[out->len++] = (struct snap_qcow2_file){
         .path = snap_printf("%s/%s", dir, e->d_name),
         .backing = name ? snap_qcow2_resolve(dir, name) : NULL,

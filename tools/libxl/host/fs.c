@@ -8,7 +8,6 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <libgen.h>
 #include <limits.h>
 #include <linux/fs.h>
 #include <linux/magic.h>
@@ -570,9 +569,9 @@ static int move_to_free(const char *from, const char *to)
 
 int snap_fs_move(struct snap_ctx *sc, const char *from, const char *to)
 {
-    AUTO_FREE char *copy = snap_strdup(to);
+    AUTO_FREE char *dir = snap_path_parent_of(to);
 
-    if (!move_to_free(from, to)) return snap_fs_sync_dir(sc, dirname(copy));
+    if (!move_to_free(from, to)) return snap_fs_sync_dir(sc, dir);
     if (errno == EEXIST)
         return snap_fail(sc, ERROR_INVAL, "cannot rename '%s': '%s' exists",
                          from, to);

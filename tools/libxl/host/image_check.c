@@ -17,13 +17,6 @@
 #define EXIT_LEAKS 3
 #define EXIT_UNSUPPORTED 63
 
-static bool go_on(void *arg)
-{
-    const struct snap_ctx *sc = arg;
-
-    return !sc->cancelled;
-}
-
 static int count(const struct snap_json *report, const char *key)
 {
     int64_t n = 0;
@@ -68,7 +61,7 @@ int snap_image_check(struct snap_ctx *sc, const char *path,
     if (strcmp(format, "qcow2") || path[0] != '/') return 0;
     rc = snap_run(sc, argv, &(struct snap_run_opts){
         .timeout_ms = CHECK_TIMEOUT_MS, .max_output = MAX_OUTPUT,
-        .go_on = go_on, .go_on_arg = sc }, &run);
+        .go_on = snap_run_not_cancelled, .go_on_arg = sc }, &run);
     if (rc) return rc;
     rc = read_report(sc, path, &run, out);
     snap_run_result_dispose(&run);

@@ -14,13 +14,6 @@
 #define BACK_TIMEOUT_MS 60000
 #define MAX_OUTPUT 65536
 
-static bool go_on(void *arg)
-{
-    const struct snap_ctx *sc = arg;
-
-    return !sc->cancelled;
-}
-
 /* qemu-img, which may take long; `path` is what it is about.  Its status alone
  * does not tell: rebase ends well if its last flush failed (QEMU 7.2), and only
  * says so. */
@@ -35,7 +28,8 @@ static int run(struct snap_ctx *sc, int lock_fd, const char *const *argv,
         return snap_fail(sc, ERROR_ABORTED, "interrupted by a signal");
     rc = snap_run(sc, argv, &(struct snap_run_opts){
         .timeout_ms = MERGE_TIMEOUT_MS, .max_output = MAX_OUTPUT,
-        .go_on = go_on, .go_on_arg = sc, .lock_fd = lock_fd }, &result);
+        .go_on = snap_run_not_cancelled, .go_on_arg = sc,
+        .lock_fd = lock_fd }, &result);
     if (rc)
         return snap_within(sc, rc, "image '%s': qemu-img %s", path, argv[1]);
     silent = !result.err || !*result.err;

@@ -591,6 +591,11 @@ static void forget(struct child *c)
     if (c->pidfd >= 0) close(c->pidfd);
 }
 
+bool snap_run_not_cancelled(void *sc)
+{
+    return !((const struct snap_ctx *)sc)->cancelled;
+}
+
 int snap_run(struct snap_ctx *sc, const char *const *argv,
              const struct snap_run_opts *opts, struct snap_run_result *out)
 {

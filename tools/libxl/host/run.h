@@ -41,6 +41,9 @@ struct snap_run_result {
 };
 void snap_run_result_dispose(struct snap_run_result *r);
 
+/* For go_on, with a struct snap_ctx: until it is cancelled. */
+bool snap_run_not_cancelled(void *sc);
+
 /* Run to the end. 0 when the program ran and was waited for, whatever its
  * status; ERROR_TIMEDOUT, ERROR_ABORTED (go_on said so), ERROR_INVAL (bad
  * opts), ERROR_FAIL (not started, too much output, status lost): *out is then

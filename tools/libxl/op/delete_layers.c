@@ -8,9 +8,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "host/claims.h"
 #include "host/dependents.h"
-#include "host/inuse.h"
+#include "host/users.h"
 #include "op/delete.h"
 #include "plan/overlay_name.h"
 #include "plan/unharmed.h"
@@ -125,15 +124,18 @@ static int is_overlay_of(struct snap_delete *d, const struct snap_manifest *m,
     return rc;
 }
 
-/* Did that snapshot freeze `below`, and is the image called as its overlays
- * on that are? A revert's is named in no manifest. */
-static int is_called_so(struct snap_delete *d, const struct snap_manifest *m,
-                        const struct snap_fs_id *id,
-                        const struct snap_fs_id *below, bool *is)
+/* Did that snapshot make the image on `below`: does it name it as its overlay,
+ * or, since a revert's is named in no manifest, did it freeze `below`, and is
+ * the image called as its overlays on that are? */
+static int is_made_by(struct snap_delete *d, const struct snap_manifest *m,
+                      const struct snap_fs_id *id,
+                      const struct snap_fs_id *below, bool *is)
 {
     bool froze = false;
-    int rc = snap_op_stands_on(d->sc, m, below, &froze);
+    int rc = is_overlay_of(d, m, id, is);
 
+    if (rc || *is) return rc;
+    rc = snap_op_stands_on(d->sc, m, below, &froze);
     *is = froze && m->name
           && snap_is_overlay_name(id->real, below->real, m->name);
     return rc;
@@ -143,17 +145,11 @@ static int is_called_so(struct snap_delete *d, const struct snap_manifest *m,
 static int is_made(struct snap_delete *d, const struct snap_fs_id *id,
                    const struct snap_fs_id *below, bool *is)
 {
-    const struct snap_manifest *mine = &d->p->set->manifest;
     size_t i;
-    int rc = is_overlay_of(d, mine, id, is);
+    int rc = is_made_by(d, &d->p->set->manifest, id, below, is);
 
-    if (!rc && !*is) rc = is_called_so(d, mine, id, below, is);
-    for (i = 0; !rc && !*is && i < d->p->nothers; i++) {
-        const struct snap_manifest *m = &d->p->others[i].manifest;
-
-        rc = is_overlay_of(d, m, id, is);
-        if (!rc && !*is) rc = is_called_so(d, m, id, below, is);
-    }
+    for (i = 0; !rc && !*is && i < d->p->nothers; i++)
+        rc = is_made_by(d, &d->p->others[i].manifest, id, below, is);
     return rc;
 }
 
@@ -247,29 +243,13 @@ static int look_at_child(struct snap_delete *d, struct snap_delete_layer *l)
 
 static int look_for_users(struct snap_delete *d, struct snap_delete_layer *l)
 {
-    struct snap_claim_hits claims = { 0 };
-    struct snap_inuse use = { 0 };
-    const char *who = NULL;
-    size_t which = 0;
+    AUTO_FREE char *user = NULL;
     int self = getpid();
-    int rc = snap_inuse_scan(d->sc, l->ids, 2, &self, 1, &use);
+    int rc = snap_users_find(d->sc, d->h.xen, -1, l->ids, 2, &self, 1, &user);
 
-    if (!rc && use.len) {
-        which = use.data[0].image;
-        who = use.data[0].text;
-    } else if (!rc) {
-        rc = snap_claims_on(d->sc, d->h.xen, -1, l->ids, 2, &claims);
-        if (!rc && claims.len) {
-            which = claims.data[0].image;
-            who = claims.data[0].text;
-        }
-    }
-    if (who)
-        l->in_use = snap_printf("'%s' is in use by %s, and layers are merged "
-                                "only when nobody has them", l->ids[which].real,
-                                who);
-    snap_inuse_dispose(&use);
-    snap_claim_hits_dispose(&claims);
+    if (user)
+        l->in_use = snap_printf("%s, and layers are merged only when nobody "
+                                "has them", user);
     return rc;
 }
 

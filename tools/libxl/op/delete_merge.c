@@ -25,7 +25,7 @@ static char *aside(const char *path)
 static int reserve(struct snap_delete *d, const struct snap_fs_id *id,
                    uint64_t bytes)
 {
-    struct snap_delete_space *s = d->space;
+    struct snap_delete_space *s;
     size_t i;
     int rc;
 

@@ -36,11 +36,7 @@ static void add_link(struct snap_inventory *inv, size_t snapshot,
                      const struct snap_manifest_disk *d, size_t image,
                      size_t overlay)
 {
-    /* Full at each power of two. */
-    if (!(inv->nlinks & (inv->nlinks - 1)))
-        inv->links = snap_realloc(inv->links,
-                                  (inv->nlinks ? 2 * inv->nlinks : 1)
-                                  * sizeof(*inv->links));
+    inv->links = snap_grown(inv->links, inv->nlinks, sizeof(*inv->links));
     inv->links[inv->nlinks++] = (struct snap_inventory_link){
         .snapshot = snapshot, .disk = d, .image = image, .overlay = overlay,
     };

@@ -62,11 +62,7 @@ static int new_image(struct snap_reader *r, const char *path,
     if (inv->nimages == MAX_IMAGES)
         return snap_fail(r->sc, ERROR_FAIL, "there are more than %d images: "
                          "too many to look at", MAX_IMAGES);
-    /* Full at each power of two. */
-    if (!(inv->nimages & (inv->nimages - 1)))
-        inv->images = snap_realloc(inv->images,
-                                   (inv->nimages ? 2 * inv->nimages : 1)
-                                   * sizeof(*inv->images));
+    inv->images = snap_grown(inv->images, inv->nimages, sizeof(*inv->images));
     *at = inv->nimages++;
     im = &inv->images[*at];
     *im = (struct snap_inventory_image){

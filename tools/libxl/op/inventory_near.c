@@ -21,10 +21,7 @@ static int add_near(struct snap_reader *r, struct snap_qcow2_file *f)
     if (f->backing)
         rc = snap_fs_find(r->sc, f->backing, &n.base, &n.has_base);
     if (rc || snap_id_map_get(&r->near, &n.id) != SNAP_ID_MAP_NONE) return rc;
-    /* Full at each power of two. */
-    if (!(r->nnears & (r->nnears - 1)))
-        r->nears = snap_realloc(r->nears, (r->nnears ? 2 * r->nnears : 1)
-                                          * sizeof(*r->nears));
+    r->nears = snap_grown(r->nears, r->nnears, sizeof(*r->nears));
     n.path = f->path;
     f->path = NULL;
     snap_id_map_put(&r->near, &n.id, r->nnears);

@@ -27,10 +27,7 @@ static int by_text(const void *a, const void *b)
 static void add(struct index *x, const char *text, size_t node)
 {
     if (!text) return;
-    /* Full at each power of two. */
-    if (!(x->len & (x->len - 1)))
-        x->data = snap_realloc(x->data, (x->len ? 2 * x->len : 1)
-                                        * sizeof(*x->data));
+    x->data = snap_grown(x->data, x->len, sizeof(*x->data));
     x->data[x->len++] = (struct entry){ text, node };
 }
 

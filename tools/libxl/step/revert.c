@@ -8,8 +8,7 @@
 #include <poll.h>
 #include <string.h>
 
-#include "host/claims.h"
-#include "host/inuse.h"
+#include "host/users.h"
 
 #define DESTROY_TIMEOUT_MS 120000
 #define QEMU_GONE_MS 60000
@@ -124,36 +123,18 @@ static int recheck_domain(struct snap_act *a, const struct snap_step *s)
     return 0;
 }
 
-/* No other domain names one of these images, or has it below its own. */
-static int claimed(struct snap_act *a, const struct snap_step *s,
-                   const struct snap_fs_id *ids, size_t n)
-{
-    uint64_t own = snap_step_get_u64(s, "domid");
-    struct snap_claim_hits hits;
-    int rc = snap_claims_on(a->sc, a->xen, own ? (int64_t)own : -1, ids, n,
-                            &hits);
-
-    if (!rc && hits.len)
-        rc = snap_fail(a->sc, ERROR_FAIL, "image '%s' is in use by %s",
-                       ids[hits.data[0].image].real, hits.data[0].text);
-    snap_claim_hits_dispose(&hits);
-    return rc;
-}
-
 int snap_step_check_idle(struct snap_act *a, const struct snap_step *s,
                          const struct snap_fs_id *ids, size_t n)
 {
     int skip[2] = { getpid(), snap_step_get_u64(s, "qemu-pid") };
-    struct snap_inuse use = { 0 };
+    uint64_t own = snap_step_get_u64(s, "domid");
+    AUTO_FREE char *user = NULL;
     int rc;
 
     if (!n) return 0;
-    rc = snap_inuse_scan(a->sc, ids, n, skip, 2, &use);
-    if (!rc && use.len)
-        rc = snap_fail(a->sc, ERROR_FAIL, "image '%s' is in use by %s",
-                       ids[use.data[0].image].real, use.data[0].text);
-    snap_inuse_dispose(&use);
-    return rc ? rc : claimed(a, s, ids, n);
+    rc = snap_users_find(a->sc, a->xen, own ? (int64_t)own : -1, ids, n, skip,
+                         2, &user);
+    return rc || !user ? rc : snap_fail(a->sc, ERROR_FAIL, "image %s", user);
 }
 
 static int recheck_idle_apply(struct snap_act *a, const struct snap_step *s)

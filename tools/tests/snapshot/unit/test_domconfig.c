@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "tap.h"
+#include "unit/trees.h"
 
 #define UUID "5f3c8a52-6c0e-4a8e-9d8c-3f2f0e6f7b11"
 
@@ -48,17 +49,6 @@ static const char hvm[] =
     "\"usbdevice_list\":[\"mouse\"],\"gfx_passthru\":\"False\","
     "\"ms_vm_genid\":[1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,255],"
     "\"rdm\":{\"policy\":\"relaxed\"}},\"altp2m\":\"disabled\"}}";
-
-static struct snap_json *tree_of(const char *text)
-{
-    struct snap_ctx sc = SNAP_CTX_INIT;
-    struct snap_json *j;
-
-    if (snap_json_parse(&sc, "test", text, strlen(text), &j))
-        bail("%s", sc.message);
-    snap_ctx_dispose(&sc);
-    return j;
-}
 
 static char *edit(const char *text, const char *from, const char *to)
 {

@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include "tap.h"
+#include "unit/trees.h"
 
 static char *read_file(const char *name, const char *end)
 {
@@ -33,17 +34,6 @@ static char *read_file(const char *name, const char *end)
         snap_text_add_bytes(&t, buf, n);
     fclose(f);
     return t.data;
-}
-
-static struct snap_json *tree_of(const char *text)
-{
-    struct snap_ctx sc = SNAP_CTX_INIT;
-    struct snap_json *j;
-
-    if (snap_json_parse(&sc, "test", text, strlen(text), &j))
-        bail("%s", sc.message);
-    snap_ctx_dispose(&sc);
-    return j;
 }
 
 static struct snap_json *tree_in(const char *name, const char *end)
