@@ -5,7 +5,7 @@
  * does it, and may outlive us: whoever comes next leads it to its end.  Called
  * by the disk steps; it does not remove the overlay's file.
  */
-#include "libxl_qmp.h"
+#include "libxl_qmp_job.h"
 
 #include <string.h>
 
@@ -19,13 +19,6 @@ struct commit {
     const char *job_id;
     int timeout_ms;
     int64_t deadline_ms;
-};
-
-/* The job as query-jobs has it. */
-struct job {
-    bool there;
-    char *status;
-    char *error;                /* NULL: none (yet) */
 };
 
 /*
@@ -44,81 +37,14 @@ static bool equal(const char *a, const char *b)
     return a && b && !strcmp(a, b);
 }
 
-static void job_dispose(struct job *j)
+static int query_job(const struct commit *c, struct snap_qmp_job *j)
 {
-    free(j->status);
-    free(j->error);
-    *j = (struct job){ 0 };
-}
-
-static int bad_job(const struct commit *c, const char *why)
-{
-    return snap_fail(snap_qmp_ctx(c->q), ERROR_INVAL, "QEMU at '%s': its "
-                     "answer to query-jobs: the job '%s' %s",
-                     snap_qmp_path(c->q), c->job_id, why);
-}
-
-static bool is_printable(const char *s)
-{
-    while (*s && (unsigned char)*s >= ' ' && *s != 0x7f) s++;
-    return !*s;
-}
-
-static int read_job(const struct commit *c, const struct snap_json *entry,
-                    struct job *j)
-{
-    const struct snap_json *error = snap_json_get(entry, "error");
-
-    j->there = true;
-    if (!equal(snap_json_get_str(entry, "type"), "commit")) {
-        return bad_job(c, "is no commit: it is not ours");
-    }
-    j->status = snap_strdup(snap_json_get_str(entry, "status"));
-    if (!j->status) return bad_job(c, "has no status");
-    if (!error) return 0;
-    j->error = snap_strdup(snap_json_str(error));
-    if (!j->error || !is_printable(j->error)) {
-        return bad_job(c, "has an error that is no text");
-    }
-    return 0;
-}
-
-static int query_job(const struct commit *c, struct job *j)
-{
-    AUTO_JSON struct snap_json *jobs = NULL;
-    size_t i;
-    int rc;
-
-    job_dispose(j);
-    rc = snap_qmp_command(c->q, "query-jobs", NULL, command_ms(c), &jobs);
-    for (i = 0; !rc && !j->there && i < snap_json_len(jobs); i++) {
-        const struct snap_json *entry = snap_json_at(jobs, i);
-
-        if (!equal(snap_json_get_str(entry, "id"), c->job_id)) continue;
-        rc = read_job(c, entry, j);
-    }
-    return rc;
+    return snap_qmp_job_query(c->q, c->job_id, "commit", command_ms(c), j);
 }
 
 static int tell_job(const struct commit *c, const char *command)
 {
-    AUTO_JSON struct snap_json *arguments = snap_json_new_object();
-
-    snap_json_set_str(arguments, "id", c->job_id);
-    return snap_qmp_command(c->q, command, arguments, command_ms(c), NULL);
-}
-
-static const struct snap_json *find_node(const struct snap_json *nodes,
-                                         const char *name)
-{
-    size_t i;
-
-    for (i = 0; i < snap_json_len(nodes); i++) {
-        const struct snap_json *node = snap_json_at(nodes, i);
-
-        if (equal(snap_json_get_str(node, "node-name"), name)) return node;
-    }
-    return NULL;
+    return snap_qmp_job_tell(c->q, c->job_id, command, command_ms(c));
 }
 
 /* Is this file the one that `top` stands on, in any of the names it has? */
@@ -182,16 +108,12 @@ static int try_bases(const struct commit *c, const struct snap_json *nodes,
 /* 1: there is no such node. */
 static int start_job(const struct commit *c)
 {
-    AUTO_JSON struct snap_json *arguments = snap_json_new_object();
     AUTO_JSON struct snap_json *nodes = NULL;
     const struct snap_json *top;
-    int rc;
+    int rc = snap_qmp_nodes(c->q, command_ms(c), &nodes);
 
-    snap_json_set_bool(arguments, "flat", true);
-    rc = snap_qmp_command(c->q, "query-named-block-nodes", arguments,
-                          command_ms(c), &nodes);
     if (rc) return rc;
-    top = find_node(nodes, c->top);
+    top = snap_qmp_node_named(nodes, c->top);
     return top ? try_bases(c, nodes, top) : 1;
 }
 
@@ -199,7 +121,6 @@ static int start_job(const struct commit *c)
 static int await_job(const struct commit *c)
 {
     int left_ms = snap_left_ms(c->deadline_ms);
-    int rc;
 
     if (!left_ms) {
         return snap_fail(snap_qmp_ctx(c->q), ERROR_TIMEDOUT, "QEMU at '%s': "
@@ -208,14 +129,12 @@ static int await_job(const struct commit *c)
                          c->timeout_ms / 1000, c->timeout_ms % 1000 / 100,
                          c->job_id);
     }
-    rc = snap_qmp_poll_event(c->q, "JOB_STATUS_CHANGE",
-                             left_ms < JOB_POLL_MS ? left_ms : JOB_POLL_MS,
-                             NULL);
-    return rc < 0 ? rc : 0;
+    return snap_qmp_job_await(c->q, left_ms < JOB_POLL_MS ? left_ms
+                                                          : JOB_POLL_MS);
 }
 
 /* Wait until the job has ended; *j is what it ended as. */
-static int await_end(const struct commit *c, struct job *j)
+static int await_end(const struct commit *c, struct snap_qmp_job *j)
 {
     bool completing = false;
     int rc;
@@ -243,14 +162,14 @@ static int await_end(const struct commit *c, struct job *j)
 /* Lead the job to its end and dismiss it; *error: why it failed, if so. */
 static int lead_job(const struct commit *c, char **error)
 {
-    struct job j = { 0 };
+    struct snap_qmp_job j = { 0 };
     int rc;
 
     *error = NULL;
     rc = await_end(c, &j);
     if (!rc) rc = tell_job(c, "job-dismiss");
     if (!rc) *error = snap_strdup(j.error);
-    job_dispose(&j);
+    snap_qmp_job_dispose(&j);
     return rc;
 }
 
@@ -261,13 +180,13 @@ static int lead_job(const struct commit *c, char **error)
 static int end_former_job(const struct commit *c, bool *was_there)
 {
     AUTO_FREE char *error = NULL;
-    struct job j = { 0 };
+    struct snap_qmp_job j = { 0 };
     int rc;
 
     rc = query_job(c, &j);
     *was_there = j.there;
     if (!rc && j.there) rc = lead_job(c, &error);
-    job_dispose(&j);
+    snap_qmp_job_dispose(&j);
     return rc;
 }
 

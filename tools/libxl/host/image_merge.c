@@ -13,6 +13,8 @@
 #define MERGE_TIMEOUT_MS 86400000
 #define BACK_TIMEOUT_MS 60000
 #define MAX_OUTPUT 65536
+/* A line for each piece of an image, about 100 bytes. */
+#define MAX_MAP (256u << 20)
 
 /* qemu-img, which may take long; `path` is what it is about.  Its status alone
  * does not tell: rebase ends well if its last flush failed (QEMU 7.2), and only
@@ -58,11 +60,15 @@ static char *opts_of(const char *path, const char *base,
 }
 
 int snap_image_commit(struct snap_ctx *sc, int lock_fd, const char *top,
-                      const char *base, const char *base_format)
+                      const char *base, const char *base_format,
+                      uint64_t speed_bytes)
 {
     AUTO_FREE char *opts = opts_of(top, base, base_format);
+    AUTO_FREE char *rate = snap_printf("%llu",
+                                       (unsigned long long)speed_bytes);
     const char *const argv[] = {
-        "qemu-img", "commit", "-q", "-d", "--image-opts", opts, NULL,
+        "qemu-img", "commit", "-q", "-d", "-r", rate, "--image-opts", opts,
+        NULL,
     };
     struct snap_image image;
     bool fits;
@@ -126,4 +132,28 @@ int snap_image_rebase_back(struct snap_ctx *sc, const char *path,
 
     if (rc) return snap_within(sc, rc, "image '%s'", path);
     return snap_fs_sync_file(sc, path);
+}
+
+int snap_image_check_streamed(struct snap_ctx *sc, const char *path)
+{
+    const char *const argv[] = {
+        "qemu-img", "map", "-U", "--output=json", "-f", "qcow2", path, NULL,
+    };
+    struct snap_run_result result;
+    bool whole;
+    int rc;
+
+    rc = snap_run(sc, argv, &(struct snap_run_opts){
+        .timeout_ms = MERGE_TIMEOUT_MS, .max_output = MAX_MAP,
+        .go_on = snap_run_not_cancelled, .go_on_arg = sc }, &result);
+    if (rc) return snap_within(sc, rc, "image '%s': qemu-img map", path);
+    whole = !result.status && result.out_len
+            && !strstr(result.out, "\"depth\": 1,");
+    if (!whole)
+        rc = snap_fail(sc, ERROR_FAIL, "image '%s' does not hold on disk what "
+                       "QEMU says that it copied there%s%s", path,
+                       result.err && *result.err ? ": " : "",
+                       result.err ? result.err : "");
+    snap_run_result_dispose(&result);
+    return rc;
 }

@@ -11,9 +11,11 @@
 #include "snap_internal.h"
 
 /* What `top`, a qcow2, holds goes into `base`, which it stands on, whatever
- * name it has in its header.  top is not changed.  Can be given again. */
+ * name it has in its header.  top is not changed.  Can be given again.
+ * speed_bytes: at most so many a second; 0: any number. */
 int snap_image_commit(struct snap_ctx *sc, int lock_fd, const char *top,
-                      const char *base, const char *base_format);
+                      const char *base, const char *base_format,
+                      uint64_t speed_bytes);
 
 /*
  * `path`, a qcow2, gets what it needs of `base`, which it stands on, and stands
@@ -26,5 +28,12 @@ int snap_image_rebase(struct snap_ctx *sc, int lock_fd, const char *path,
                       const char *below, const char *below_format);
 int snap_image_rebase_back(struct snap_ctx *sc, const char *path,
                            const char *base, const char *base_format);
+
+/*
+ * Does the image, as it is on disk, hold all that its backing file has of its
+ * own?  For one that QEMU has open and streams into: nothing that the guest
+ * writes meanwhile changes the answer.  ERROR_FAIL when not.
+ */
+int snap_image_check_streamed(struct snap_ctx *sc, const char *path);
 
 #endif

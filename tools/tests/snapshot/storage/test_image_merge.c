@@ -98,23 +98,23 @@ static void test_commit(void)
     snprintf(top2, sizeof(top2), "%s,file.filename=z", top);
     rename(base, base2);
     rename(top, top2);
-    is_int(snap_image_commit(&sc, 0, top2, base2, "qcow2"), 0, "the top goes "
-           "down, whatever the two are called");
+    is_int(snap_image_commit(&sc, 0, top2, base2, "qcow2", 0), 0,
+           "the top goes down, whatever the two are called");
     is_str(layers(base2), "base,x=y bottom", "what it went into stands where "
            "it stood");
     ok(reads(base2), "and reads the same then");
-    is_int(snap_image_commit(&sc, 0, top2, base2, "qcow2"), 0, "once more");
+    is_int(snap_image_commit(&sc, 0, top2, base2, "qcow2", 0), 0, "once more");
     ok(reads(base2), "changes nothing");
     rename(base2, base);
     rename(top2, top);
     ok(reads(top), "the top, which is there still, reads the same, too");
-    ok(snap_image_commit(&sc, 0, top, base, "raw") < 0, "not as another format "
-       "than the top says");
+    ok(snap_image_commit(&sc, 0, top, base, "raw", 0) < 0,
+       "not as another format than the top says");
     like(sc.message, "does not stand on an image of the format raw",
          "which is said");
     snap_clear(&sc);
-    ok(snap_image_commit(&sc, 0, bottom, base, "qcow2") < 0, "nor what stands on "
-       "nothing");
+    ok(snap_image_commit(&sc, 0, bottom, base, "qcow2", 0) < 0,
+       "nor what stands on nothing");
     snap_clear(&sc);
 }
 
@@ -202,7 +202,7 @@ static void kill_in_the_middle(int (*merge)(void), unsigned us)
 
 static int down(void)
 {
-    return snap_image_commit(&sc, 0, top, base, "qcow2");
+    return snap_image_commit(&sc, 0, top, base, "qcow2", 0);
 }
 
 static void test_killed(void)
@@ -228,7 +228,7 @@ static void test_cancelled(void)
 {
     make();
     sc.cancelled = 1;
-    is_int(snap_image_commit(&sc, 0, top, base, "qcow2"), ERROR_ABORTED, "a "
+    is_int(snap_image_commit(&sc, 0, top, base, "qcow2", 0), ERROR_ABORTED, "a "
            "signal ends it");
     sc.cancelled = 0;
     snap_clear(&sc);
