@@ -470,14 +470,17 @@ typedef struct {
     const libxl_snapshot_set *others;
     size_t nothers;
     bool keep_layers;           /* merge nothing */
+    uint64_t speed_bytes;       /* a second, at most, for merges that QEMU
+                                 * does and for those into the base; 0: as
+                                 * fast as it goes */
     bool dry_run;
     int lock_timeout_ms;
     const char *retry_command;  /* the user's command, for the hint */
 } libxl_snapshot_delete_params;
 
-/* Drops tags (QMP when the domain runs, qemu-img when nobody has the image
- * open), merges layers that nobody needs and nobody has open, makes its children
- * its parent's, removes the directory. What stays, and why, is in the result's
+/* Drops tags and merges layers that nobody needs (by QEMU when the domain runs,
+ * by qemu-img when nobody has the image open), makes its children its parent's,
+ * removes the directory. What stays, and why, is in the result's
  * notes; entries for an xl.cfg that are right then in its advice. */
 int libxl_snapshot_delete(libxl_snapshot_ctx *ctx,
                           const libxl_snapshot_delete_params *params,

@@ -68,10 +68,9 @@ static const struct xl_command commands[] = {
         "DOMAIN SNAPSHOT", 2, 2, true,
         "Removes the disks' internal snapshots and the snapshot's directory. "
         "The domain may run meanwhile. The frozen base of an external disk is "
-        "merged with the image that stands on it when the domain is off and "
-        "nothing else needs it, by copying the smaller of the two; else it "
-        "stays as a layer, and it is said why. What the domain's xl.cfg must "
-        "name then is printed."
+        "merged with the image that stands on it when nothing else needs it, "
+        "by copying the smaller of the two; else it stays as a layer, and it "
+        "is said why. What the domain's xl.cfg must name then is printed."
     },
     [CMD_CHECK] = {
         "snapshot-check", xl_snapshot_check,
@@ -155,6 +154,10 @@ static const struct xl_option options[] = {
     { OPT_KEEP_LAYERS, 0, "keep-layers", NULL,
       "do not merge the frozen bases of external disks with what stands on "
       "them",
+      BIT(DELETE), false },
+    { OPT_SPEED, 0, "speed", "RATE",
+      "copy at most so many bytes a second when layers are merged; with k, M or "
+      "G for a multiple of 1024",
       BIT(DELETE), false },
     { OPT_DISK_ONLY, 0, "disk-only", NULL,
       "put back the disks only and boot the domain from them, as after a "
@@ -261,6 +264,8 @@ static const enum xl_opt contradictions[][2] = {
     { OPT_DISKS, OPT_PATH },
     { OPT_ABANDONED, OPT_KEEP_LAYERS },
     { OPT_ABANDONED, OPT_UPDATE_CONFIG },
+    { OPT_ABANDONED, OPT_SPEED },
+    { OPT_KEEP_LAYERS, OPT_SPEED },
     { OPT_QUIET, OPT_VERBOSE },
 };
 
@@ -441,6 +446,26 @@ static bool number(const char *s, long max, long *out)
     return !errno && !*end && *out <= max;
 }
 
+/* A number of bytes, as 4096, 800k, 50M or 2G. */
+static bool size(const char *s, uint64_t *bytes)
+{
+    static const char units[] = "kMG";
+    const char *unit;
+    long n;
+    char *digits;
+    size_t len = strlen(s);
+    bool good;
+
+    unit = len ? strchr(units, s[len - 1]) : NULL;
+    digits = snap_strndup(s, len - (unit ? 1 : 0));
+    good = number(digits, 1l << 30, &n) && n > 0;
+    free(digits);
+    *bytes = good ? (uint64_t)n : 0;
+    for (; unit && unit >= units; unit--)
+        *bytes *= 1024;
+    return good;
+}
+
 static int check_progress_fd(struct xl_request *rq)
 {
     const char *s = rq->value[OPT_PROGRESS_FD];
@@ -475,6 +500,7 @@ static int check_values(struct xl_request *rq)
 {
     const char *text = rq->value[OPT_DESCRIPTION];
     const char *timeout = rq->value[OPT_LOCK_TIMEOUT];
+    const char *speed = rq->value[OPT_SPEED];
     long seconds = LOCK_TIMEOUT_S;
     size_t i;
 
@@ -482,6 +508,9 @@ static int check_values(struct xl_request *rq)
         return usage(rq, "--lock-timeout wants seconds from 0 to %d, not "
                      "'%s'", LOCK_TIMEOUT_MAX_S, timeout);
     rq->lock_timeout_ms = (int)seconds * 1000;
+    if (speed && !size(speed, &rq->speed_bytes))
+        return usage(rq, "--speed wants a number of bytes a second like 50M, "
+                     "not '%s'", speed);
     for (i = 0; i < rq->exclude.len; i++)
         if (!xl_vdev_plausible(rq->exclude.data[i]))
             return usage(rq, "--exclude wants the name of a virtual device "

@@ -34,6 +34,7 @@ enum xl_opt {
     OPT_DISKS,
     OPT_KEEP,
     OPT_KEEP_LAYERS,
+    OPT_SPEED,
     OPT_CHILDREN,
     OPT_CHILDREN_ONLY,
     OPT_DISK_ONLY,
@@ -108,6 +109,7 @@ struct xl_request {
     char *config;                   /* --update-config or --config, absolute;
                                      * NULL: not given */
     int lock_timeout_ms;
+    uint64_t speed_bytes;           /* --speed, a second; 0: not given */
     int progress_fd;                /* -1: none */
     char *error;                    /* why parsing failed */
 };

@@ -27,8 +27,8 @@ static int make_plan(struct snap_delete *d)
     if (!rc) rc = snap_delete_plan_up(d);
     if (rc) return rc;
     d->plan.commit = d->plan.len;
-    snap_delete_plan_down(d);
-    rc = plan_tags(d);
+    rc = snap_delete_plan_down(d);
+    if (!rc) rc = plan_tags(d);
     if (rc) return rc;
     snap_delete_plan_family(d);
     s = snap_plan_add(&d->plan, STEP_REMOVE_SNAPSHOT);

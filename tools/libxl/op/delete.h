@@ -14,6 +14,10 @@ struct snap_delete_layer {
     struct snap_chain chain;            /* of the base */
     struct snap_image child;
     struct snap_strings children;       /* real paths */
+    /* The running domain's disk that has both, at [depth] and above it of its
+     * chain; NULL: nobody has them. */
+    const struct snap_facts_disk *live;
+    size_t depth;
     bool base_frozen, child_frozen;     /* immutable */
     char *base_needed, *child_needed, *child_changed, *in_use;
     struct snap_merge merge;
@@ -40,12 +44,15 @@ struct snap_delete {
 /* In delete_layers.c: look at the external disks, decide. */
 int snap_delete_look_at_layers(struct snap_delete *d);
 void snap_delete_dispose_layers(struct snap_delete *d);
+/* What the base stands on; NULL: nothing. */
+const struct snap_image *snap_delete_layer_below(
+    const struct snap_delete_layer *l);
 
 /* Add steps. In delete_merge.c: those that can be undone, which come before the
  * commit; those that cannot; and those when the snapshot is not there any
  * more. The first refuse what does not fit. */
 int snap_delete_plan_up(struct snap_delete *d);
-void snap_delete_plan_down(struct snap_delete *d);
+int snap_delete_plan_down(struct snap_delete *d);
 int snap_delete_plan_removals(struct snap_delete *d);
 /* What an xl.cfg must have that names an image which goes. */
 void snap_delete_advise(const struct snap_delete *d,

@@ -160,8 +160,8 @@ static int look_who_made(struct snap_delete *d,
     struct snap_fs_id below;
     int rc = is_made(d, &l->ids[1], &l->ids[0], &f->child_is_made);
 
-    if (rc || l->chain.len < 2) return rc;
-    rc = snap_fs_identify(d->sc, l->chain.data[1].path, &below);
+    if (rc || !f->below) return rc;
+    rc = snap_fs_identify(d->sc, f->below->path, &below);
     if (rc) return rc;
     rc = is_made(d, &l->ids[0], &below, &f->base_is_made);
     free(below.real);
@@ -241,16 +241,78 @@ static int look_at_child(struct snap_delete *d, struct snap_delete_layer *l)
     return rc;
 }
 
+/* The two lie upon each other in a disk of the running domain. */
+static void find_live(struct snap_delete *d, struct snap_delete_layer *l)
+{
+    const struct snap_facts_disk *disk;
+    size_t i, k;
+
+    for (i = 0; !l->live && i < d->now.ndisks; i++) {
+        disk = &d->now.disks[i];
+        for (k = 1; !l->live && k < disk->chain.len; k++)
+            if (snap_fs_leads_to(disk->chain.data[k].path, &l->ids[0])
+                && snap_fs_leads_to(disk->chain.data[k - 1].path, &l->ids[1])) {
+                l->live = disk;
+                l->depth = k;
+            }
+    }
+}
+
+/* Why QEMU cannot be asked to merge them; NULL: it can. malloc'd. The
+ * toolstack has to be told of another image when the child is the one that the
+ * guest writes. */
+static char *why_not_live(struct snap_delete *d,
+                          const struct snap_delete_layer *l)
+{
+    bool ignored;
+    char *reason = snap_disk_common_reason(&d->now, l->live, &ignored);
+
+    if (!reason && l->depth == 1)
+        reason = snap_disk_driver(true)->refuses(&d->now, l->live);
+    return reason;
+}
+
+/* It is the domain's QEMU that has them. That it could not be seen how is not
+ * to say that it cannot merge them. */
+static int check_seen(struct snap_delete *d, const struct snap_delete_layer *l)
+{
+    size_t i;
+
+    if (l->live && !l->live->chain_error) return 0;
+    if (d->now.qmp_error)
+        return snap_fail(d->sc, ERROR_FAIL, "QEMU cannot be asked: %s",
+                         d->now.qmp_error);
+    for (i = 0; i < d->now.ndisks; i++)
+        if (d->now.disks[i].chain_error)
+            return snap_fail(d->sc, ERROR_FAIL, "disk '%s': %s",
+                             d->now.disks[i].vdev,
+                             d->now.disks[i].chain_error);
+    return 0;
+}
+
 static int look_for_users(struct snap_delete *d, struct snap_delete_layer *l)
 {
-    AUTO_FREE char *user = NULL;
-    int self = getpid();
-    int rc = snap_users_find(d->sc, d->h.xen, -1, l->ids, 2, &self, 1, &user);
+    AUTO_FREE char *user = NULL, *other = NULL, *reason = NULL;
+    int skip[2] = { getpid(), d->now.exists ? d->now.qemu_pid : 0 };
+    int rc = snap_users_find(d->sc, d->h.xen, -1, l->ids, 2, skip, 1, &user);
 
-    if (user)
-        l->in_use = snap_printf("%s, and layers are merged only when nobody "
-                                "has them", user);
-    return rc;
+    if (rc || !user) return rc;
+    if (d->now.exists) {
+        find_live(d, l);
+        rc = snap_users_find(d->sc, d->h.xen, d->now.dom.domid, l->ids, 2,
+                             skip, 2, &other);
+        if (!rc && !other) rc = check_seen(d, l);
+    }
+    if (rc) return rc;
+    if (l->live && !other) reason = why_not_live(d, l);
+    if (l->live && !other && !reason) return 0;
+    l->in_use = reason ? snap_printf("%s, where it cannot be merged: %s",
+                                     user, reason)
+                       : snap_printf("%s, and layers are merged only when "
+                                     "nobody else has them",
+                                     other ? other : user);
+    l->live = NULL;
+    return 0;
 }
 
 /* Neither has a second name, by which somebody could open it meanwhile. */
@@ -269,13 +331,53 @@ static int look_at_names(struct snap_delete *d, struct snap_delete_layer *l,
     return 0;
 }
 
-/* What qemu-img says of them; only once nobody writes them. */
+/* What qemu-img says of them; only once nobody writes them. Else QEMU has said
+ * it. */
 static int look_into(struct snap_delete *d, struct snap_delete_layer *l)
 {
-    int rc = snap_image_chain(d->sc, l->ids[0].real, l->md->format, &l->chain);
+    int rc;
+
+    if (l->live) return 0;
+    rc = snap_image_chain(d->sc, l->ids[0].real, l->md->format, &l->chain);
 
     return rc ? rc : snap_image_info(d->sc, l->ids[1].real, "qcow2",
                                      &l->child);
+}
+
+const struct snap_image *snap_delete_layer_below(
+    const struct snap_delete_layer *l)
+{
+    const struct snap_chain *c = l->live ? &l->live->chain : &l->chain;
+    size_t i = l->live ? l->depth + 1 : 1;
+
+    return i < c->len ? &c->data[i] : NULL;
+}
+
+/* Of a child that is in the middle of a chain, what is on it may be anywhere:
+ * its QEMU knows. */
+static void name_above(struct snap_delete_layer *l)
+{
+    if (!l->live || l->depth < 2 || l->child_needed) return;
+    l->child_needed = snap_printf("'%s'",
+                                  l->live->chain.data[l->depth - 2].path);
+}
+
+static int look_at_both(struct snap_delete *d, struct snap_delete_layer *l,
+                        struct snap_merge_facts *f)
+{
+    int rc = look_at_child(d, l);
+
+    f->block = l->ids[0].block || l->ids[1].block;
+    if (!rc) rc = look_for_users(d, l);
+    if (!rc && !f->block && !l->in_use) {
+        rc = look_into(d, l);
+        name_above(l);
+        f->base = l->live ? &l->live->chain.data[l->depth] : l->chain.data;
+        f->child = l->live ? f->base - 1 : &l->child;
+        f->below = snap_delete_layer_below(l);
+        if (!rc) rc = look_who_made(d, l, f);
+    }
+    return rc ? rc : look_at_names(d, l, &f->linked);
 }
 
 static int decide(struct snap_delete *d, struct snap_delete_layer *l)
@@ -283,23 +385,14 @@ static int decide(struct snap_delete *d, struct snap_delete_layer *l)
     struct snap_merge_facts f = { .children = &l->children };
     int rc = look_at_base(d, l);
 
-    if (!rc && !l->base_needed && l->children.len == 1) {
-        rc = look_at_child(d, l);
-        f.block = l->ids[0].block || l->ids[1].block;
-        if (!rc) rc = look_for_users(d, l);
-        if (!rc && !f.block && !l->in_use) rc = look_into(d, l);
-        if (!rc && l->chain.len) rc = look_who_made(d, l, &f);
-        if (!rc) rc = look_at_names(d, l, &f.linked);
-    }
+    if (!rc && !l->base_needed && l->children.len == 1)
+        rc = look_at_both(d, l, &f);
     if (rc) return rc;
     f.base_changed = base_changed(l);
     f.base_needed = l->base_needed;
     f.child_needed = l->child_needed;
     f.child_changed = l->child_changed;
     f.in_use = l->in_use;
-    f.base = l->chain.data;
-    f.below = l->chain.len > 1 ? &l->chain.data[1] : NULL;
-    f.child = &l->child;
     snap_plan_merge(&f, &l->merge);
     return 0;
 }

@@ -12,6 +12,7 @@
 #include "op/delete.h"
 
 #define ASIDE ".xl-merging"     /* behind the name of an image meanwhile */
+#define USUAL_SPEED (100ull << 20)      /* bytes a second */
 
 static char *aside(const char *path)
 {
@@ -109,35 +110,72 @@ static void add_aside(struct snap_step *s, const char *path, bool frozen)
     if (frozen) snap_step_arg(s, "frozen", "yes");
 }
 
+/* How long it may take, by the rate that was asked for or one that is modest
+ * for a disk. */
+static char *estimate(const struct snap_delete *d, uint64_t bytes)
+{
+    uint64_t rate = d->p->speed_bytes ? d->p->speed_bytes : USUAL_SPEED;
+
+    return snap_printf("about %llu s at %llu KiB/s",
+                       (unsigned long long)(bytes / rate + 1),
+                       (unsigned long long)(rate + 1023) / 1024);
+}
+
 static void tell(struct snap_delete *d, const struct snap_delete_layer *l)
 {
     bool up = l->merge.way == SNAP_MERGE_UP;
+    AUTO_FREE char *time = estimate(d, l->merge.bytes);
 
     snap_strings_take(&d->plan.notes, snap_printf(
-        "%s: '%s' is merged into '%s', up to %llu KiB are copied",
+        "%s: '%s' is merged into '%s'%s, up to %llu KiB are copied, %s",
         l->md->vdev, l->ids[!up].real, l->ids[up].real,
-        (unsigned long long)(l->merge.bytes + 1023) / 1024));
+        l->live ? " by QEMU, while the domain runs" : "",
+        (unsigned long long)(l->merge.bytes + 1023) / 1024, time));
 }
 
-static int plan_up(struct snap_delete *d, const struct snap_delete_layer *l)
+/* What whoever does a merge needs besides the images: the domain that has
+ * them, by the name that it keeps when it is rebooted. */
+static void add_manner(struct snap_delete *d, struct snap_step *s,
+                       const struct snap_delete_layer *l)
 {
-    const struct snap_image *below = &l->chain.data[1];
-    struct snap_step *s;
-    int rc = check_merge(d, l);
+    if (l->live) snap_step_arg(s, "uuid", d->now.dom.uuid);
+    if (d->p->speed_bytes) snap_step_arg_u64(s, "speed", d->p->speed_bytes);
+}
 
-    if (rc) return rc;
-    tell(d, l);
-    s = snap_plan_add(&d->plan, STEP_MERGE_UP);
-    snap_step_arg(s, "vdev", l->md->vdev);
+/* The domain may have the disk by another name by now. */
+static const char *vdev_of(const struct snap_delete_layer *l)
+{
+    return l->live ? l->live->vdev : l->md->vdev;
+}
+
+static int add_up(struct snap_delete *d, const struct snap_delete_layer *l,
+                  enum snap_step_kind kind)
+{
+    const struct snap_image *below = snap_delete_layer_below(l);
+    struct snap_step *s = snap_plan_add(&d->plan, kind);
+
+    snap_step_arg(s, "vdev", vdev_of(l));
     add_aside(s, l->ids[1].real, l->child_frozen);
     snap_step_arg(s, "base", l->ids[0].real);
     snap_step_arg(s, "base-format", l->md->format);
     snap_step_arg(s, "below", below->path);
     snap_step_arg(s, "below-format", below->format);
     snap_step_arg_u64(s, "bytes", l->merge.bytes);
-    rc = add_manifests(d, s, &l->ids[1], false);
-    s = snap_plan_add(&d->plan, STEP_PUT_BACK);
-    add_aside(s, l->ids[1].real, l->child_frozen);
+    add_manner(d, s, l);
+    return add_manifests(d, s, &l->ids[1], false);
+}
+
+/* QEMU's job waits for its end until nothing is to be undone any more. */
+static int plan_up(struct snap_delete *d, const struct snap_delete_layer *l)
+{
+    int rc = check_merge(d, l);
+
+    if (rc) return rc;
+    tell(d, l);
+    rc = add_up(d, l, STEP_MERGE_UP);
+    if (!rc && !l->live)
+        add_aside(snap_plan_add(&d->plan, STEP_PUT_BACK), l->ids[1].real,
+                  l->child_frozen);
     return rc;
 }
 
@@ -172,24 +210,30 @@ static void add_down(struct snap_delete *d, const struct snap_delete_layer *l,
     AUTO_FREE char *top_aside = aside(l->ids[1].real);
     struct snap_step *s = snap_plan_add(&d->plan, kind);
 
-    snap_step_arg(s, "vdev", l->md->vdev);
+    snap_step_arg(s, "vdev", vdev_of(l));
     add_aside(s, l->ids[0].real, l->base_frozen);
     snap_step_arg(s, "format", l->md->format);
     snap_step_arg(s, "top", l->ids[1].real);
     snap_step_arg(s, "top-aside", top_aside);
     snap_step_arg_u64(s, "bytes", l->merge.bytes);
+    add_manner(d, s, l);
 }
 
-void snap_delete_plan_down(struct snap_delete *d)
+int snap_delete_plan_down(struct snap_delete *d)
 {
     size_t i;
+    int rc = 0;
 
-    for (i = 0; i < d->nlayers; i++) {
+    for (i = 0; !rc && i < d->nlayers; i++)
+        if (d->layers[i].live && d->layers[i].merge.way == SNAP_MERGE_UP)
+            rc = add_up(d, &d->layers[i], STEP_MERGE_END);
+    for (i = 0; !rc && i < d->nlayers; i++) {
         if (d->layers[i].merge.way != SNAP_MERGE_DOWN) continue;
         tell(d, &d->layers[i]);
         add_down(d, &d->layers[i], STEP_MERGE_DOWN);
         add_down(d, &d->layers[i], STEP_PUT_BACK);
     }
+    return rc;
 }
 
 /* Of the two the one that is not needed any more. */
@@ -197,7 +241,7 @@ static int plan_removal(struct snap_delete *d,
                         const struct snap_delete_layer *l)
 {
     bool up = l->merge.way == SNAP_MERGE_UP;
-    AUTO_FREE char *spec = snap_spec_print(l->md->vdev, l->md->format, true,
+    AUTO_FREE char *spec = snap_spec_print(vdev_of(l), l->md->format, true,
                                            l->ids[0].real);
     struct snap_step *s = snap_plan_add(&d->plan, STEP_REMOVE_LAYER);
 
@@ -205,6 +249,7 @@ static int plan_removal(struct snap_delete *d,
     snap_step_arg_u64(s, "ino", l->ids[!up].ino);
     snap_step_arg(s, "into", l->ids[up].real);
     if (!up) snap_step_arg(s, "spec", spec);
+    if (l->live) snap_step_arg(s, "uuid", d->now.dom.uuid);
     return add_manifests(d, s, &l->ids[!up], true);
 }
 

@@ -71,6 +71,7 @@ static const struct {
     [STEP_MERGE_DOWN] = { "merge-down",
         "write what {top} holds into {path}, as {aside} ({vdev}, {bytes} bytes "
         "at most)" },
+    [STEP_MERGE_END] = { "merge-end", "put {path} on {below} ({vdev})" },
     [STEP_PUT_BACK] = { "put-back", "call {aside} {path} again" },
     [STEP_REMOVE_LAYER] = { "remove-layer", "remove {path}" },
 };

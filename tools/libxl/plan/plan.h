@@ -41,6 +41,7 @@ enum snap_step_kind {
     STEP_RELINK,
     STEP_REMOVE_SNAPSHOT,
     STEP_MERGE_UP,
+    STEP_MERGE_END,
     STEP_MERGE_DOWN,
     STEP_PUT_BACK,
     STEP_REMOVE_LAYER,

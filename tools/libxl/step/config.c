@@ -163,18 +163,24 @@ static int drop_overlay(struct snap_act *a, const char *overlay,
     return rc ? rc : snap_fs_remove(a->sc, overlay);
 }
 
-/* First the names, then the files: as long as it names an overlay, the
- * toolstack would start the domain on it. */
-static int config_undo(struct snap_act *a, const struct snap_step *s)
+int snap_step_name_bases(struct snap_act *a, const struct snap_step *s)
 {
     static const struct turn back = {
         "new-params", "old-params", "old-path", false,
     };
+    int rc = turn_params(a, s, &back);
+
+    return rc ? rc : turn_stored(a, s, &back);
+}
+
+/* First the names, then the files: as long as it names an overlay, the
+ * toolstack would start the domain on it. */
+static int config_undo(struct snap_act *a, const struct snap_step *s)
+{
     const char *overlay;
     size_t i;
-    int first = 0, rc = turn_params(a, s, &back);
+    int first = 0, rc = snap_step_name_bases(a, s);
 
-    if (!rc) rc = turn_stored(a, s, &back);
     if (rc) return rc;
     for (i = 0; (overlay = snap_step_get_nth(s, "new-path", i)); i++) {
         rc = drop_overlay(a, overlay, snap_step_get_nth(s, "old-path", i));

@@ -17,11 +17,9 @@ static bool is_internal(const struct snap_step *s, size_t i)
     return !strcmp(snap_step_get_nth(s, "how", i), "internal");
 }
 
-/* By the toolstack's name (query_disks), or by QEMU's device, which the plan
- * has for that name (query_blocks). */
-static const struct snap_qmp_disk *find_disk(const struct snap_qmp_disks *q,
-                                             const char *vdev,
-                                             const char *qdev)
+const struct snap_qmp_disk *
+snap_step_find_disk(const struct snap_qmp_disks *q, const char *vdev,
+                    const char *qdev)
 {
     size_t i;
 
@@ -97,8 +95,7 @@ static int ready_apply(struct snap_act *a, const struct snap_step *s)
 static int ready_undo(struct snap_act *a, const struct snap_step *s)
 {
     (void)s;
-    snap_qmp_close(a->qmp);
-    a->qmp = NULL;
+    snap_act_drop_qmp(a);
     return 0;
 }
 
@@ -186,7 +183,7 @@ static int verify(struct snap_act *a, const struct snap_step *s,
     rc = snap_qmp_query_blocks(qmp, SNAP_QMP_TIMEOUT_MS, &q);
     if (rc) return rc;
     for (i = 0; !rc && (vdev = snap_step_get_nth(s, "vdev", i)); i++) {
-        const struct snap_qmp_disk *d = find_disk(&q, vdev,
+        const struct snap_qmp_disk *d = snap_step_find_disk(&q, vdev,
                                             snap_step_get_nth(s, "qdev", i));
 
         if (!d)
@@ -257,13 +254,12 @@ static int disks_undo(struct snap_act *a, const struct snap_step *s)
     int rc, first = 0;
 
     /* The old connection may have died with what went wrong. */
-    snap_qmp_close(a->qmp);
-    a->qmp = NULL;
+    snap_act_drop_qmp(a);
     rc = snap_qmp_open(a->sc, snap_step_get(s, "qmp"), timeout_ms, &a->qmp);
     if (!rc) rc = snap_qmp_query_disks(a->qmp, timeout_ms, &q);
     if (rc) return rc;
     for (i = 0; (vdev = snap_step_get_nth(s, "vdev", i)); i++) {
-        rc = undo_one(a, s, i, find_disk(&q, vdev, NULL), a->qmp);
+        rc = undo_one(a, s, i, snap_step_find_disk(&q, vdev, NULL), a->qmp);
         if (rc && !first) first = rc;
     }
     snap_qmp_disks_dispose(&q);
@@ -318,7 +314,7 @@ static int delete_tag_live_apply(struct snap_act *a, const struct snap_step *s)
     if (!rc) rc = snap_act_qmp(a, snap_step_get(s, "qmp"), &qmp);
     if (!rc) rc = snap_qmp_query_disks(qmp, SNAP_QMP_TIMEOUT_MS, &q);
     if (rc) return rc;
-    d = find_disk(&q, snap_step_get(s, "vdev"), NULL);
+    d = snap_step_find_disk(&q, snap_step_get(s, "vdev"), NULL);
     a->past_commit = true;
     if (d && snap_strings_have(&d->tags, snap_step_get(s, "tag")))
         rc = snap_qmp_delete_internal(qmp, d->node, snap_step_get(s, "tag"),

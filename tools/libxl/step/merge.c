@@ -7,7 +7,7 @@
  * with it, or gives it its name back, but not while somebody has it (a qemu-img
  * of the dead run, say).
  */
-#include "step/step.h"
+#include "step/merge.h"
 
 #include <string.h>
 
@@ -15,78 +15,6 @@
 #include "host/hash.h"
 #include "host/image_merge.h"
 #include "plan/unharmed.h"
-
-/* ---- setting aside ----------------------------------------------- */
-
-struct place {
-    const char *path, *aside;
-    bool here, away;            /* by which of the two names it is there */
-};
-
-/* What a renaming by link() and unlink() left, if it was interrupted, is one
- * file with two names. */
-static int look(struct snap_act *a, struct place *at)
-{
-    struct snap_fs_id here, away;
-    int rc = snap_fs_find(a->sc, at->path, &here, &at->here);
-
-    if (!rc) rc = snap_fs_find(a->sc, at->aside, &away, &at->away);
-    if (rc) return rc;
-    if (at->here && at->away && !snap_fs_same(&here, &away))
-        return snap_fail(a->sc, ERROR_INVAL, "'%s' was set aside as '%s' while "
-                         "it is merged, and somebody put another file in its "
-                         "place; move that away", at->path, at->aside);
-    return 0;
-}
-
-static int must_be_there(struct snap_act *a, const struct place *at)
-{
-    if (at->here || at->away) return 0;
-    return snap_fail(a->sc, ERROR_NOTFOUND, "neither '%s' nor '%s' is there",
-                     at->path, at->aside);
-}
-
-/* The flag of a frozen base goes, or comes back. */
-static int set_frozen(struct snap_act *a, const char *path, bool on)
-{
-    int rc = snap_fs_set_immutable(a->sc, path, on);
-
-    return rc < 0 ? rc : 0;
-}
-
-static int set_aside(struct snap_act *a, const char *path, const char *aside)
-{
-    struct place at = { .path = path, .aside = aside };
-    int rc = look(a, &at);
-
-    if (!rc) rc = must_be_there(a, &at);
-    if (rc || !at.here) return rc;
-    if (at.away) return snap_fs_remove(a->sc, path);
-    rc = set_frozen(a, path, false);
-    return rc ? rc : snap_fs_move(a->sc, path, aside);
-}
-
-static int put_back(struct snap_act *a, const char *path, const char *aside,
-                    bool frozen)
-{
-    struct place at = { .path = path, .aside = aside };
-    int rc = look(a, &at);
-
-    if (!rc) rc = must_be_there(a, &at);
-    if (!rc && at.here && at.away) rc = snap_fs_remove(a->sc, aside);
-    else if (!rc && at.away) rc = snap_fs_move(a->sc, aside, path);
-    return rc || !frozen ? rc : set_frozen(a, path, true);
-}
-
-static int identify(struct snap_act *a, const char *path, const char *aside,
-                    struct snap_fs_id *id)
-{
-    struct place at = { .path = path, .aside = aside };
-    int rc = look(a, &at);
-
-    if (!rc) rc = must_be_there(a, &at);
-    return rc ? rc : snap_fs_identify(a->sc, at.here ? path : aside, id);
-}
 
 static bool yes(const struct snap_step *s, const char *key)
 {
@@ -106,20 +34,28 @@ static void remark(struct snap_act *a, char *text)
         free(text);
 }
 
+/* Is there a QEMU that has to do it? */
+static int find_qemu(struct snap_act *a, const struct snap_step *s,
+                     const struct snap_fs_id ids[2],
+                     struct snap_merge_qemu *q, bool *live)
+{
+    int rc = snap_merge_find_qemu(a, s, ids, 2, q);
+
+    *live = q->has[0] || q->has[1];
+    return rc;
+}
+
 /* ---- up: what the child needs of the base goes into the child ---- */
 
-static int merge_up(struct snap_act *a, const struct snap_step *s,
-                    struct snap_fs_id ids[2])
+static int merge_up_idle(struct snap_act *a, const struct snap_step *s,
+                         const struct snap_fs_id ids[2])
 {
     const char *path = snap_step_get(s, "path");
     const char *aside = snap_step_get(s, "aside");
     const char *base = snap_step_get(s, "base");
-    int rc = snap_fs_identify(a->sc, path, &ids[0]);
+    int rc = snap_step_check_idle(a, s, ids, 2);
 
-    if (!rc) rc = snap_fs_identify(a->sc, base, &ids[1]);
-    if (!rc) rc = snap_step_check_idle(a, s, ids, 2);
-    if (!rc) rc = snap_manifests_check(a, s, &ids[0]);
-    if (!rc) rc = set_aside(a, path, aside);
+    if (!rc) rc = snap_aside_set(a, path, aside);
     if (!rc) rc = snap_step_check_idle(a, s, ids, 2);
     if (!rc)
         rc = snap_image_rebase(a->sc, lock_of(a), aside, base,
@@ -129,14 +65,55 @@ static int merge_up(struct snap_act *a, const struct snap_step *s,
     return rc ? rc : snap_manifests_note(a, s, aside);
 }
 
-static int merge_up_apply(struct snap_act *a, const struct snap_step *s)
+static int merge_up(struct snap_act *a, const struct snap_step *s,
+                    const struct snap_fs_id ids[2])
+{
+    struct snap_merge_qemu q;
+    bool live;
+    int rc = find_qemu(a, s, ids, &q, &live);
+
+    if (!rc && live) return snap_merge_live_up(a, s, &q, ids);
+    if (!rc) rc = snap_manifests_check(a, s, &ids[0]);
+    return rc ? rc : merge_up_idle(a, s, ids);
+}
+
+/* The end of what QEMU was to do; all of it, if QEMU has ended before. */
+static int merge_up_end(struct snap_act *a, const struct snap_step *s,
+                        const struct snap_fs_id ids[2])
+{
+    struct snap_merge_qemu q;
+    bool live, before;
+    int rc = find_qemu(a, s, ids, &q, &live);
+
+    if (!rc && live) return snap_merge_live_up_end(a, s, &q, ids);
+    if (!rc)
+        rc = snap_dependents_is_on(a->sc, ids[0].real, &ids[1], &before);
+    if (rc || !before) return rc;
+    a->past_commit = true;
+    return merge_up_idle(a, s, ids);
+}
+
+/* One of these, for the child and the base by the names that they have. */
+typedef int merge_fn(struct snap_act *a, const struct snap_step *s,
+                     const struct snap_fs_id ids[2]);
+
+static int with_child(struct snap_act *a, const struct snap_step *s,
+                      merge_fn *merge)
 {
     struct snap_fs_id ids[2] = { { .real = NULL } };
-    int rc = merge_up(a, s, ids);
+    int rc = snap_aside_identify(a, snap_step_get(s, "path"),
+                                 snap_step_get(s, "aside"), &ids[0]);
 
+    if (!rc) rc = snap_fs_identify(a->sc, snap_step_get(s, "base"), &ids[1]);
+    if (!rc) rc = merge(a, s, ids);
     free(ids[0].real);
     free(ids[1].real);
     return rc;
+}
+
+static int merge_up_apply(struct snap_act *a, const struct snap_step *s)
+{
+    return with_child(a, s, merge_up);
 }
 
 /* Over the base it is right, however far it came, and also when it was done. */
@@ -148,34 +125,48 @@ static int stand_on_base(struct snap_act *a, const struct snap_step *s,
     const char *base = snap_step_get(s, "base");
     int rc = snap_step_check_idle(a, s, child, 1);
 
-    if (!rc) rc = set_aside(a, path, aside);
+    if (!rc) rc = snap_aside_set(a, path, aside);
     if (!rc) rc = snap_step_check_idle(a, s, child, 1);
     if (!rc)
         rc = snap_image_rebase_back(a->sc, aside, base,
                                     snap_step_get(s, "base-format"));
     if (!rc) rc = snap_manifests_note(a, s, aside);
-    return rc ? rc : put_back(a, path, aside, yes(s, "frozen"));
+    return rc ? rc : snap_aside_put_back(a, path, aside, yes(s, "frozen"));
+}
+
+static int undo_up(struct snap_act *a, const struct snap_step *s,
+                   const struct snap_fs_id ids[2])
+{
+    const char *path = snap_step_get(s, "path");
+    struct snap_merge_qemu q;
+    bool live, is = false;
+    int rc = find_qemu(a, s, ids, &q, &live);
+
+    if (!rc && live) return snap_merge_live_up_undo(a, s, &q, ids);
+    /* Not touched, or by its own name over the base again. */
+    if (!rc && snap_fs_leads_to(path, &ids[0]))
+        rc = snap_dependents_is_on(a->sc, path, &ids[1], &is);
+    if (rc || !is) return rc ? rc : stand_on_base(a, s, &ids[0]);
+    rc = snap_manifests_note(a, s, path);
+    return rc ? rc : snap_aside_put_back(a, path, snap_step_get(s, "aside"),
+                                         yes(s, "frozen"));
 }
 
 static int merge_up_undo(struct snap_act *a, const struct snap_step *s)
 {
-    const char *path = snap_step_get(s, "path");
-    const char *aside = snap_step_get(s, "aside");
-    struct snap_fs_id child = { .real = NULL }, base = { .real = NULL };
-    bool is = false;
-    int rc = identify(a, path, aside, &child);
-
-    if (!rc) rc = snap_fs_identify(a->sc, snap_step_get(s, "base"), &base);
-    /* Not touched, or by its own name over the base again. */
-    if (!rc && snap_fs_leads_to(path, &child))
-        rc = snap_dependents_is_on(a->sc, path, &base, &is);
-    if (!rc)
-        rc = is ? put_back(a, path, aside, yes(s, "frozen"))
-                : stand_on_base(a, s, &child);
-    free(child.real);
-    free(base.real);
-    return rc;
+    return with_child(a, s, undo_up);
 }
+
+static int merge_end_apply(struct snap_act *a, const struct snap_step *s)
+{
+    int rc = with_child(a, s, merge_up_end);
+
+    return rc ? rc : snap_aside_put_back(a, snap_step_get(s, "path"),
+                                         snap_step_get(s, "aside"),
+                                         yes(s, "frozen"));
+}
+
+const struct snap_step_ops snap_step_merge_end = { .apply = merge_end_apply };
 
 const struct snap_step_ops snap_step_merge_up = {
     .apply = merge_up_apply, .undo = merge_up_undo,
@@ -185,9 +176,9 @@ const struct snap_step_ops snap_step_merge_up = {
 
 static int give_names_back(struct snap_act *a, const struct snap_step *s)
 {
-    int rc = put_back(a, snap_step_get(s, "top"), snap_step_get(s, "top-aside"),
-                      false);
-    int second = put_back(a, snap_step_get(s, "path"),
+    int rc = snap_aside_put_back(a, snap_step_get(s, "top"),
+                                 snap_step_get(s, "top-aside"), false);
+    int second = snap_aside_put_back(a, snap_step_get(s, "path"),
                           snap_step_get(s, "aside"), yes(s, "frozen"));
 
     return rc ? rc : second;
@@ -231,22 +222,18 @@ static int check_pair(struct snap_act *a, const struct snap_step *s,
     return rc;
 }
 
-static int merge_down(struct snap_act *a, const struct snap_step *s,
-                      struct snap_fs_id ids[2])
+/* The base first: see merge.h for what the names say. */
+static int merge_down_idle(struct snap_act *a, const struct snap_step *s,
+                           const struct snap_fs_id ids[2])
 {
     const char *path = snap_step_get(s, "path");
     const char *aside = snap_step_get(s, "aside");
     const char *top = snap_step_get(s, "top");
     const char *top_aside = snap_step_get(s, "top-aside");
-    int rc = identify(a, top, top_aside, &ids[0]);
+    int rc = snap_step_check_idle(a, s, ids, 2);
 
-    if (!rc) rc = identify(a, path, aside, &ids[1]);
-    if (!rc) rc = snap_step_check_idle(a, s, ids, 2);
-    if (!rc && snap_fs_leads_to(top, &ids[0])
-        && snap_fs_leads_to(path, &ids[1]))
-        rc = check_pair(a, s, ids);
-    if (!rc) rc = set_aside(a, top, top_aside);
-    if (!rc) rc = set_aside(a, path, aside);
+    if (!rc) rc = snap_aside_set(a, path, aside);
+    if (!rc) rc = snap_aside_set(a, top, top_aside);
     if (!rc) rc = snap_step_check_idle(a, s, ids, 2);
     if (!rc && a->sc->cancelled)
         rc = snap_fail(a->sc, ERROR_ABORTED, "interrupted by a signal");
@@ -254,22 +241,54 @@ static int merge_down(struct snap_act *a, const struct snap_step *s,
     /* The base is not what the snapshot froze any more. */
     a->past_commit = true;
     return snap_image_commit(a->sc, lock_of(a), top_aside, aside,
-                             snap_step_get(s, "format"));
+                             snap_step_get(s, "format"),
+                             snap_step_get_u64(s, "speed"));
+}
+
+/* With both by their own names, they must be as in the plan. */
+static int merge_down(struct snap_act *a, const struct snap_step *s,
+                      const struct snap_fs_id ids[2])
+{
+    bool top_here = snap_fs_leads_to(snap_step_get(s, "top"), &ids[0]);
+    bool here = snap_fs_leads_to(snap_step_get(s, "path"), &ids[1]);
+    struct snap_merge_qemu q;
+    bool live = false;
+    int rc = top_here && here ? check_pair(a, s, ids) : 0;
+
+    if (!rc) rc = find_qemu(a, s, ids, &q, &live);
+    if (rc) return rc;
+    if (live) return snap_merge_live_down(a, s, &q, ids);
+    /* QEMU was on the base, or about to be. */
+    if (!top_here && here) return 0;
+    return merge_down_idle(a, s, ids);
+}
+
+static int identify_pair(struct snap_act *a, const struct snap_step *s,
+                         struct snap_fs_id ids[2])
+{
+    int rc = snap_aside_identify(a, snap_step_get(s, "top"),
+                                 snap_step_get(s, "top-aside"), &ids[0]);
+
+    return rc ? rc : snap_aside_identify(a, snap_step_get(s, "path"),
+                                         snap_step_get(s, "aside"), &ids[1]);
 }
 
 /* Unless somebody has one of them: a qemu-img that does not end writes it. */
 static int merge_down_undo(struct snap_act *a, const struct snap_step *s)
 {
     struct snap_fs_id ids[2] = { { .real = NULL } };
-    int rc = identify(a, snap_step_get(s, "top"),
-                      snap_step_get(s, "top-aside"), &ids[0]);
+    struct snap_merge_qemu q;
+    bool live = false;
+    int rc = identify_pair(a, s, ids);
 
-    if (!rc) rc = identify(a, snap_step_get(s, "path"),
-                           snap_step_get(s, "aside"), &ids[1]);
-    if (!rc && (!snap_fs_leads_to(snap_step_get(s, "top"), &ids[0])
-                || !snap_fs_leads_to(snap_step_get(s, "path"), &ids[1])))
-        rc = snap_step_check_idle(a, s, ids, 2);
-    if (!rc) rc = give_names_back(a, s);
+    if (!rc) rc = find_qemu(a, s, ids, &q, &live);
+    /* QEMU has them by the names that they have. */
+    if (!rc && !live) {
+        if (!snap_fs_leads_to(snap_step_get(s, "top"), &ids[0])
+            || !snap_fs_leads_to(snap_step_get(s, "path"), &ids[1]))
+            rc = snap_step_check_idle(a, s, ids, 2);
+        if (!rc) rc = give_names_back(a, s);
+    }
     free(ids[0].real);
     free(ids[1].real);
     return rc;
@@ -280,8 +299,9 @@ static int merge_down_undo(struct snap_act *a, const struct snap_step *s)
 static int merge_down_apply(struct snap_act *a, const struct snap_step *s)
 {
     struct snap_fs_id ids[2] = { { .real = NULL } };
-    int rc = merge_down(a, s, ids);
+    int rc = identify_pair(a, s, ids);
 
+    if (!rc) rc = merge_down(a, s, ids);
     free(ids[0].real);
     free(ids[1].real);
     if (rc) merge_down_undo(a, s);
@@ -299,14 +319,14 @@ const struct snap_step_ops snap_step_merge_down = {
 static int put_back_apply(struct snap_act *a, const struct snap_step *s)
 {
     const char *top = snap_step_get(s, "top");
-    struct place at = { .path = top,
-                        .aside = snap_step_get(s, "top-aside") };
-    int rc = top ? look(a, &at) : 0;
+    struct snap_aside at = { .path = top,
+                             .aside = snap_step_get(s, "top-aside") };
+    int rc = top ? snap_aside_look(a, &at) : 0;
 
     if (!rc && at.here) rc = merge_down_apply(a, s);
-    return rc ? rc : put_back(a, snap_step_get(s, "path"),
-                              snap_step_get(s, "aside"),
-                              !top && yes(s, "frozen"));
+    return rc ? rc : snap_aside_put_back(a, snap_step_get(s, "path"),
+                                         snap_step_get(s, "aside"),
+                                         !top && yes(s, "frozen"));
 }
 
 const struct snap_step_ops snap_step_put_back = { .apply = put_back_apply };
@@ -344,7 +364,7 @@ static int discard(struct snap_act *a, const struct snap_step *s,
     const char *path = snap_step_get(s, "path");
     const char *aside = snap_step_get(s, "aside");
     AUTO_FREE char *why = NULL;
-    int rc = snap_step_check_idle(a, s, id, 1);
+    int rc = snap_merge_check_unused(a, s, id);
 
     if (!rc) rc = find_need(a, s, id, &why);
     if (rc) return rc;
@@ -353,8 +373,8 @@ static int discard(struct snap_act *a, const struct snap_step *s,
         return 0;
     }
     rc = snap_manifests_note_overlay(a, s);
-    if (!rc) rc = set_aside(a, path, aside);
-    if (!rc) rc = snap_step_check_idle(a, s, id, 1);
+    if (!rc) rc = snap_aside_set(a, path, aside);
+    if (!rc) rc = snap_merge_check_unused(a, s, id);
     if (!rc) rc = snap_fs_remove(a->sc, aside);
     if (!rc && yes(s, "spec"))
         remark(a, snap_printf("'%s' is gone: an xl.cfg that names it must "
@@ -365,11 +385,11 @@ static int discard(struct snap_act *a, const struct snap_step *s,
 
 static int remove_layer_apply(struct snap_act *a, const struct snap_step *s)
 {
-    struct place at = {
+    struct snap_aside at = {
         .path = snap_step_get(s, "path"), .aside = snap_step_get(s, "aside"),
     };
     struct snap_fs_id id = { .real = NULL };
-    int rc = look(a, &at);
+    int rc = snap_aside_look(a, &at);
 
     if (rc || (!at.here && !at.away)) return rc;
     rc = snap_fs_identify(a->sc, at.here ? at.path : at.aside, &id);

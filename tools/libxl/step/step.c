@@ -40,6 +40,7 @@ static const struct snap_step_ops *const step_table[STEP_KINDS] = {
     [STEP_RELINK] = &snap_step_relink,
     [STEP_REMOVE_SNAPSHOT] = &snap_step_remove_snapshot,
     [STEP_MERGE_UP] = &snap_step_merge_up,
+    [STEP_MERGE_END] = &snap_step_merge_end,
     [STEP_MERGE_DOWN] = &snap_step_merge_down,
     [STEP_PUT_BACK] = &snap_step_put_back,
     [STEP_REMOVE_LAYER] = &snap_step_remove_layer,
@@ -71,6 +72,12 @@ int snap_act_qmp(struct snap_act *a, const char *path, struct snap_qmp **q)
         rc = snap_qmp_open(a->sc, path, SNAP_QMP_TIMEOUT_MS, &a->qmp);
     *q = a->qmp;
     return rc;
+}
+
+void snap_act_drop_qmp(struct snap_act *a)
+{
+    snap_qmp_close(a->qmp);
+    a->qmp = NULL;
 }
 
 /* ---- the journal's lines ----------------------------------------- */
@@ -185,6 +192,7 @@ static bool others_need(enum snap_step_kind kind)
     case STEP_DELETE_TAG:
     case STEP_DELETE_TAG_LIVE:
     case STEP_REMOVE_SNAPSHOT:
+    case STEP_MERGE_END:
     case STEP_MERGE_DOWN:
     case STEP_PUT_BACK:
         return true;

@@ -84,8 +84,10 @@ int snap_act_undo(struct snap_act *a, const struct snap_plan *p, size_t n);
 
 /* The worker of this act, started when there is none (or it died). */
 int snap_act_worker(struct snap_act *a, struct snap_worker **w);
-/* The QMP connection of this act, opened when there is none. */
+/* The QMP connection of this act, opened when there is none; and let go, so
+ * that others get theirs (QEMU serves one client at a time). */
 int snap_act_qmp(struct snap_act *a, const char *path, struct snap_qmp **q);
+void snap_act_drop_qmp(struct snap_act *a);
 
 /*
  * An interrupted run's step STEP_BUILD or STEP_BOOT of plan p: was the domain
@@ -94,6 +96,10 @@ int snap_act_qmp(struct snap_act *a, const char *path, struct snap_qmp **q);
  */
 int snap_step_was_built(struct snap_act *a, const struct snap_plan *p,
                         const struct snap_step *s, bool *was);
+
+/* The toolstack is told that the disks of a step `config` are on their bases.
+ * In config.c. */
+int snap_step_name_bases(struct snap_act *a, const struct snap_step *s);
 
 /* Nobody has these images open but who the step says may (qemu-pid), and no
  * domain but its own (domid) names one or has it below its disks. In
@@ -123,6 +129,12 @@ int snap_manifests_note(struct snap_act *a, const struct snap_step *s,
                         const char *image);
 int snap_manifests_note_overlay(struct snap_act *a, const struct snap_step *s);
 
+/* A disk by the toolstack's name (query_disks), or by QEMU's device, which the
+ * plan has for that name (query_blocks); NULL: it is not there. In disks.c. */
+const struct snap_qmp_disk *
+snap_step_find_disk(const struct snap_qmp_disks *q, const char *vdev,
+                    const char *qdev);
+
 /* The domain of a step (domid, uuid) stands suspended. In save.c. */
 int snap_step_check_stands(struct snap_act *a, const struct snap_step *s);
 
@@ -140,7 +152,7 @@ extern const struct snap_step_ops
     snap_step_apply_tag, snap_step_build, snap_step_boot,
     snap_step_delete_tag_live, snap_step_delete_tag, snap_step_relink,
     snap_step_remove_snapshot,
-    snap_step_merge_up, snap_step_merge_down, snap_step_put_back,
-    snap_step_remove_layer;
+    snap_step_merge_up, snap_step_merge_end, snap_step_merge_down,
+    snap_step_put_back, snap_step_remove_layer;
 
 #endif

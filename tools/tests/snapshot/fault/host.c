@@ -240,6 +240,7 @@ static void start_processes(void)
 {
     int listener = listen_as_qemu();
 
+    memset(host->jobs, 0, sizeof(host->jobs));
     host->qemu = start(qemu_main, listener);
     close(listener);
     host->monitor = start(monitor_main, 0);
@@ -383,6 +384,7 @@ static char *wrong_words(void)
 char *host_disorder(void)
 {
     char state = 0;
+    unsigned i;
 
     if (!fake->exists) return snap_strdup("the domain is gone");
     if (fake->suspended) return snap_strdup("the guest stands suspended");
@@ -392,6 +394,9 @@ char *host_disorder(void)
     if (state == 'T') return snap_strdup("xl's monitor is held");
     if (!snap_process_start_time(host->qemu, &state) || state == 'Z')
         return snap_strdup("QEMU has ended");
+    for (i = 0; i < HOST_DISKS; i++)
+        if (host->jobs[i].id[0])
+            return snap_printf("the job '%s' is left in QEMU", host->jobs[i].id);
     if (!host_agrees()) return snap_strdup("RAM and disks do not agree");
     return wrong_words();
 }

@@ -21,11 +21,6 @@
 /* The files of each disk, from the image down; 0: none. */
 static int held[HOST_DISKS][MAX_LAYERS];
 
-static char *backing_of(const struct snap_json *image)
-{
-    return snap_strdup(snap_json_get_str(image, "full-backing-filename"));
-}
-
 /* As query-block has an image: what is under it is a member. */
 static struct snap_json *image_of(const char *file)
 {
@@ -54,10 +49,13 @@ static struct snap_json *known[HOST_DISKS];
 
 static void look(unsigned i)
 {
+    static unsigned grown[HOST_DISKS];
     const struct snap_json *layer;
     unsigned k = 0;
 
-    if (known[i]) return;
+    if (known[i] && grown[i] == host->grown) return;
+    grown[i] = host->grown;
+    snap_json_free(known[i]);
     known[i] = image_of(host->disk[i].file);
     while (k < MAX_LAYERS && held[i][k]) {
         close(held[i][k]);
@@ -122,40 +120,55 @@ static struct snap_json *query_block(void)
     return list;
 }
 
+const char *qemu_layer(unsigned disk, unsigned layer)
+{
+    const struct snap_json *image;
+
+    look(disk);
+    if (!layer) return host->disk[disk].file;
+    for (image = known[disk]; image && layer; layer--)
+        image = snap_json_get(image, "backing-image");
+    return image ? snap_json_get_str(image, "filename") : NULL;
+}
+
+/* Its node, static. */
+static const char *node_of(unsigned disk, unsigned layer)
+{
+    static char name[80];
+
+    if (!layer) return host->disk[disk].node;
+    if (layer == 1) return below(disk);
+    snprintf(name, sizeof(name), "#%s-%u", host->disk[disk].vdev, layer);
+    return name;
+}
+
+bool qemu_find_node(const char *node, unsigned *disk, unsigned *layer)
+{
+    for (*disk = 0; node && *disk < HOST_DISKS; ++*disk)
+        for (*layer = 0; qemu_layer(*disk, *layer); ++*layer)
+            if (!strcmp(node_of(*disk, *layer), node)) return true;
+    return false;
+}
+
+/* Here all images are qcow2. */
 static struct snap_json *query_nodes(void)
 {
     struct snap_json *list = snap_json_new_array();
-    unsigned i;
+    const struct snap_json *image;
+    unsigned i, k;
 
     for (i = 0; i < HOST_DISKS; i++) {
-        struct snap_json *top = snap_json_new_object();
-        struct snap_json *under = snap_json_new_object();
-        AUTO_FREE char *backing = NULL;
-
         look(i);
-        backing = backing_of(known[i]);
-        snap_json_set_str(top, "node-name", host->disk[i].node);
-        snap_json_set_str(top, "file", host->disk[i].file);
-        snap_json_set(top, "image", snap_json_copy(known[i]));
-        snap_json_append(list, top);
-        snap_json_set_str(under, "node-name", below(i));
-        snap_json_set_str(under, "file", backing ? backing : "");
-        snap_json_append(list, under);
-    }
-    return list;
-}
+        for (k = 0, image = known[i]; image; k++) {
+            struct snap_json *node = snap_json_new_object();
 
-static struct snap_json *query_jobs(void)
-{
-    struct snap_json *list = snap_json_new_array();
-
-    if (host->job[0]) {
-        struct snap_json *job = snap_json_new_object();
-
-        snap_json_set_str(job, "id", host->job);
-        snap_json_set_str(job, "type", "commit");
-        snap_json_set_str(job, "status", "concluded");
-        snap_json_append(list, job);
+            snap_json_set_str(node, "node-name", node_of(i, k));
+            snap_json_set_str(node, "drv", "qcow2");
+            snap_json_set_str(node, "file", qemu_layer(i, k));
+            snap_json_set(node, "image", snap_json_copy(image));
+            snap_json_append(list, node);
+            image = snap_json_get(image, "backing-image");
+        }
     }
     return list;
 }
@@ -228,24 +241,16 @@ static bool delete_tag(const struct snap_json *args)
     return true;
 }
 
-static bool commit(const struct snap_json *args)
+void qemu_goes_to(unsigned disk, const char *file)
 {
-    int i = find_node(snap_json_get_str(args, "device"));
-    AUTO_FREE char *backing = NULL;
+    struct host_disk *d = &host->disk[disk];
 
-    if (i < 0 || strcmp(snap_json_get_str(args, "base-node"), below(i)))
-        return false;
-    backing = backing_of(known[i]);
-    if (!backing || !RUN("qemu-img", "commit", "-q", "-d",
-                         host->disk[i].file))
-        return false;
-    snprintf(host->job, sizeof(host->job), "%s",
-             snap_json_get_str(args, "job-id"));
-    snprintf(host->disk[i].node, sizeof(host->disk[i].node), "%s", below(i));
-    host->disk[i].below[0] = 0;
-    snprintf(host->disk[i].file, sizeof(host->disk[i].file), "%s", backing);
-    changed(i);
-    return true;
+    if (strcmp(d->file, file)) {
+        snprintf(d->node, sizeof(d->node), "%s", below(disk));
+        d->below[0] = 0;
+        snprintf(d->file, sizeof(d->file), "%s", file);
+    }
+    changed(disk);
 }
 
 /* ---- the conversation -------------------------------------------- */
@@ -253,20 +258,20 @@ static bool commit(const struct snap_json *args)
 static struct snap_json *obey(const char *command,
                               const struct snap_json *args)
 {
+    int of_jobs = jobs_obey(command, args);
     bool done = true;
 
+    if (of_jobs < 1) return of_jobs ? snap_json_new_object() : NULL;
     if (!strcmp(command, "query-block")) return query_block();
     if (!strcmp(command, "query-named-block-nodes")) return query_nodes();
-    if (!strcmp(command, "query-jobs")) return query_jobs();
+    if (!strcmp(command, "query-jobs")) return jobs_query();
     if (!strcmp(command, "qom-get")) return qom_get(args);
     if (!strcmp(command, "transaction"))
         done = transaction(args);
     else if (!strcmp(command, "blockdev-snapshot-delete-internal-sync"))
         done = delete_tag(args);
-    else if (!strcmp(command, "block-commit"))
-        done = commit(args);
-    else if (!strcmp(command, "job-dismiss"))
-        host->job[0] = 0;
+    else if (!strcmp(command, "human-monitor-command"))
+        return snap_json_new_str("");
     else
         return NULL;
     return done ? snap_json_new_object() : NULL;

@@ -380,6 +380,7 @@ static void grow(void)
                 "qemu-io", "-f", "qcow2", "-c", "write -q -P 5 256k 512k",
                 host->disk[i].file, NULL }))
             bail("qemu-io cannot write to %s", host->disk[i].file);
+    host->grown++;
 }
 
 static void a_snapshot(const struct scene *s)
@@ -571,6 +572,12 @@ const struct scene scenes[] = {
     { "delete-last", a_snapshot, run_delete,
       LIBXL_SNAPSHOT_DISK_EXTERNAL, LIBXL_SNAPSHOT_DISK_EXTERNAL,
       .above = 1, .deletes = 2 },
+    { "delete-live-up", a_snapshot, run_delete,
+      LIBXL_SNAPSHOT_DISK_EXTERNAL, LIBXL_SNAPSHOT_DISK_EXTERNAL,
+      .above = 1, .deletes = 2, .grows = true },
+    { "delete-live-middle", a_snapshot, run_delete,
+      LIBXL_SNAPSHOT_DISK_EXTERNAL, LIBXL_SNAPSHOT_DISK_EXTERNAL,
+      .above = 2, .deletes = 2 },
     { "check", NULL, run_check,
       LIBXL_SNAPSHOT_DISK_AUTO, LIBXL_SNAPSHOT_DISK_AUTO },
     { "abandoned", a_leftover, run_abandoned,

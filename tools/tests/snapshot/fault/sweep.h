@@ -49,13 +49,21 @@ struct host_disk {
     char below[64];             /* the node under it; empty: the usual one */
 };
 
+/* A block job in QEMU; no id: none. */
+struct host_job {
+    char id[64], type[16], status[16];
+    unsigned disk;
+    char top[256], base[256];   /* files */
+};
+
 /* Beyond what act/fake_xen.h has: QEMU, xl's monitor, and what is in RAM. */
 struct host {
     pid_t keeper;               /* when it is gone the others go */
     pid_t qemu, monitor;
     struct host_disk disk[HOST_DISKS];
+    unsigned grown;             /* how often images grew */
     unsigned char ram;          /* the guest's, and what its disks hold too */
-    char job[64];               /* a concluded job in QEMU */
+    struct host_job jobs[HOST_DISKS];
     bool time_flies;            /* by fake->skew_ms */
     /* Somebody beside the command works, until another turn begins. */
     unsigned turn, works_in_turn;
@@ -89,6 +97,21 @@ void loops_detach(void);
 
 /* Serve QMP on a listening socket as the domain's QEMU; does not return. */
 void qemu_serve(int listener) __attribute__((noreturn));
+/* The file of a layer of a disk, 0 is the top; NULL: there is none. */
+const char *qemu_layer(unsigned disk, unsigned layer);
+/* QEMU writes another file of the disk's chain; or headers have changed. */
+void qemu_goes_to(unsigned disk, const char *file);
+/* The disk and the layer of a node. */
+bool qemu_find_node(const char *node, unsigned *disk, unsigned *layer);
+
+/* ---- qemu_jobs.c ------------------------------------------------- */
+
+struct snap_json;
+/* The answer to query-jobs. */
+struct snap_json *jobs_query(void);
+/* Obey a command about jobs. 1: it is none; 0: it could not be done; -1: it
+ * was. */
+int jobs_obey(const char *command, const struct snap_json *args);
 
 /* ---- scenes.c ---------------------------------------------------- */
 
