@@ -4,6 +4,8 @@
 
 #include <string.h>
 
+#include "host/place.h"
+
 static bool equal(const char *a, const char *b)
 {
     return a && b && !strcmp(a, b);
@@ -278,5 +280,87 @@ int snap_qmp_flush(struct snap_qmp *q, const struct snap_fs_id *file,
     for (i = 0; !rc && i < nodes.len; i++)
         rc = flush_node(q, nodes.data[i], timeout_ms);
     snap_strings_dispose(&nodes);
+    return rc;
+}
+
+/* ---- letting go -------------------------------------------------- */
+
+/* The file may not be there by that name any more, but its directory is. */
+static bool has_name(const struct snap_json *node, const char *path)
+{
+    const char *file = snap_json_get_str(node, "file");
+    AUTO_FREE char *dir = NULL, *real = NULL, *name = NULL;
+
+    if (!file || file[0] != '/') return false;
+    dir = snap_path_parent_of(file);
+    real = realpath(dir, NULL);
+    name = real ? snap_printf("%s%s", strcmp(real, "/") ? real : "",
+                              strrchr(file, '/')) : NULL;
+    return equal(name, path);
+}
+
+static struct snap_json *reopen_alone(const struct snap_json *node,
+                                      const struct snap_json *file)
+{
+    struct snap_json *arguments = snap_json_new_object();
+    struct snap_json *list = snap_json_new_array();
+    struct snap_json *options = snap_json_new_object();
+    bool ro = false;
+
+    snap_json_bool(snap_json_get(node, "ro"), &ro);
+    snap_json_set_str(options, "driver", "qcow2");
+    snap_json_set_str(options, "node-name",
+                      snap_json_get_str(node, "node-name"));
+    snap_json_set_str(options, "file", snap_json_get_str(file, "node-name"));
+    snap_json_set_bool(options, "read-only", ro);
+    snap_json_set(options, "backing", snap_json_new_str(NULL));
+    snap_json_append(list, options);
+    snap_json_set(arguments, "options", list);
+    return arguments;
+}
+
+/* QEMU does not say which node is the file under it: the right one is the one
+ * that it accepts. */
+static int sever_node(struct snap_qmp *q, const struct snap_json *nodes,
+                      const struct snap_json *node, int timeout_ms)
+{
+    AUTO_FREE char *refusal = snap_strdup("its file is not known");
+    size_t i;
+    int rc = 0;
+
+    for (i = 0; !rc && refusal && i < snap_json_len(nodes); i++) {
+        const struct snap_json *file = snap_json_at(nodes, i);
+        struct snap_qmp_call call = { .command = "blockdev-reopen" };
+
+        if (file == node || equal(snap_json_get_str(file, "drv"), "qcow2")
+            || !equal(snap_json_get_str(file, "file"),
+                      snap_json_get_str(node, "file")))
+            continue;
+        call.arguments = reopen_alone(node, file);
+        rc = snap_qmp_calls(q, &call, 1, timeout_ms);
+        free(refusal);
+        refusal = call.error;
+        call.error = NULL;
+        snap_qmp_calls_dispose(&call, 1);
+    }
+    if (rc || !refusal) return rc;
+    return snap_fail(snap_qmp_ctx(q), ERROR_FAIL, "QEMU at '%s' does not let "
+                     "go of what is below '%s': %s", snap_qmp_path(q),
+                     snap_json_get_str(node, "file"), refusal);
+}
+
+int snap_qmp_sever(struct snap_qmp *q, const char *path, int timeout_ms)
+{
+    AUTO_JSON struct snap_json *nodes = NULL;
+    size_t i;
+    int rc = snap_qmp_nodes(q, timeout_ms, &nodes);
+
+    for (i = 0; !rc && i < snap_json_len(nodes); i++) {
+        const struct snap_json *node = snap_json_at(nodes, i);
+
+        if (equal(snap_json_get_str(node, "drv"), "qcow2")
+            && has_name(node, path))
+            rc = sever_node(q, nodes, node, timeout_ms);
+    }
     return rc;
 }

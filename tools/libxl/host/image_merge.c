@@ -134,7 +134,8 @@ int snap_image_rebase_back(struct snap_ctx *sc, const char *path,
     return snap_fs_sync_file(sc, path);
 }
 
-int snap_image_check_streamed(struct snap_ctx *sc, const char *path)
+int snap_image_check_streamed(struct snap_ctx *sc, int lock_fd,
+                              const char *path)
 {
     const char *const argv[] = {
         "qemu-img", "map", "-U", "--output=json", "-f", "qcow2", path, NULL,
@@ -145,7 +146,8 @@ int snap_image_check_streamed(struct snap_ctx *sc, const char *path)
 
     rc = snap_run(sc, argv, &(struct snap_run_opts){
         .timeout_ms = MERGE_TIMEOUT_MS, .max_output = MAX_MAP,
-        .go_on = snap_run_not_cancelled, .go_on_arg = sc }, &result);
+        .go_on = snap_run_not_cancelled, .go_on_arg = sc,
+        .lock_fd = lock_fd }, &result);
     if (rc) return snap_within(sc, rc, "image '%s': qemu-img map", path);
     whole = !result.status && result.out_len
             && !strstr(result.out, "\"depth\": 1,");

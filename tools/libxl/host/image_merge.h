@@ -34,6 +34,7 @@ int snap_image_rebase_back(struct snap_ctx *sc, const char *path,
  * own?  For one that QEMU has open and streams into: nothing that the guest
  * writes meanwhile changes the answer.  ERROR_FAIL when not.
  */
-int snap_image_check_streamed(struct snap_ctx *sc, const char *path);
+int snap_image_check_streamed(struct snap_ctx *sc, int lock_fd,
+                              const char *path);
 
 #endif

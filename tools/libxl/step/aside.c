@@ -70,3 +70,8 @@ int snap_aside_identify(struct snap_act *a, const char *path,
     if (!rc) rc = must_be_there(a, &at);
     return rc ? rc : snap_fs_identify(a->sc, at.here ? path : aside, id);
 }
+
+int snap_merge_lock(const struct snap_act *a)
+{
+    return a->journal ? a->journal->fd : 0;
+}

@@ -21,19 +21,6 @@ static bool yes(const struct snap_step *s, const char *key)
     return snap_step_get(s, key) != NULL;
 }
 
-static int lock_of(const struct snap_act *a)
-{
-    return a->journal ? a->journal->fd : 0;
-}
-
-static void remark(struct snap_act *a, char *text)
-{
-    if (a->notes)
-        snap_strings_take(a->notes, text);
-    else
-        free(text);
-}
-
 /* Is there a QEMU that has to do it? */
 static int find_qemu(struct snap_act *a, const struct snap_step *s,
                      const struct snap_fs_id ids[2],
@@ -58,7 +45,7 @@ static int merge_up_idle(struct snap_act *a, const struct snap_step *s,
     if (!rc) rc = snap_aside_set(a, path, aside);
     if (!rc) rc = snap_step_check_idle(a, s, ids, 2);
     if (!rc)
-        rc = snap_image_rebase(a->sc, lock_of(a), aside, base,
+        rc = snap_image_rebase(a->sc, snap_merge_lock(a), aside, base,
                                snap_step_get(s, "base-format"),
                                snap_step_get(s, "below"),
                                snap_step_get(s, "below-format"));
@@ -240,7 +227,7 @@ static int merge_down_idle(struct snap_act *a, const struct snap_step *s,
     if (rc) return rc;
     /* The base is not what the snapshot froze any more. */
     a->past_commit = true;
-    return snap_image_commit(a->sc, lock_of(a), top_aside, aside,
+    return snap_image_commit(a->sc, snap_merge_lock(a), top_aside, aside,
                              snap_step_get(s, "format"),
                              snap_step_get_u64(s, "speed"));
 }
@@ -364,20 +351,20 @@ static int discard(struct snap_act *a, const struct snap_step *s,
     const char *path = snap_step_get(s, "path");
     const char *aside = snap_step_get(s, "aside");
     AUTO_FREE char *why = NULL;
-    int rc = snap_merge_check_unused(a, s, id);
+    int rc = snap_merge_release(a, s, id);
 
     if (!rc) rc = find_need(a, s, id, &why);
     if (rc) return rc;
     if (why) {
-        remark(a, snap_printf("'%s' was not removed: %s", id->real, why));
+        snap_act_remark(a, snap_printf("'%s' was not removed: %s", id->real, why));
         return 0;
     }
     rc = snap_manifests_note_overlay(a, s);
     if (!rc) rc = snap_aside_set(a, path, aside);
-    if (!rc) rc = snap_merge_check_unused(a, s, id);
+    if (!rc) rc = snap_merge_release(a, s, id);
     if (!rc) rc = snap_fs_remove(a->sc, aside);
     if (!rc && yes(s, "spec"))
-        remark(a, snap_printf("'%s' is gone: an xl.cfg that names it must "
+        snap_act_remark(a, snap_printf("'%s' is gone: an xl.cfg that names it must "
                               "have, instead: %s", path,
                               snap_step_get(s, "spec")));
     return rc;

@@ -35,6 +35,9 @@ int snap_aside_identify(struct snap_act *a, const char *path,
 /* The flag of a frozen base goes, or comes back, where there is one. */
 int snap_aside_freeze(struct snap_act *a, const char *path, bool on);
 
+/* For programs that may outlive us: the domain's lock; 0: there is none. */
+int snap_merge_lock(const struct snap_act *a);
+
 /* ---- by QEMU (merge_live.c) -------------------------------------- */
 
 /* The QEMU of a step's domain (uuid), if that runs and has one of these images
@@ -63,9 +66,10 @@ int snap_merge_live_up_end(struct snap_act *a, const struct snap_step *s,
 int snap_merge_live_down(struct snap_act *a, const struct snap_step *s,
                          const struct snap_merge_qemu *q,
                          const struct snap_fs_id ids[2]);
-/* Nobody has this image: but the domain's QEMU may still have it open, if no
- * disk of the guest reads it any more. */
-int snap_merge_check_unused(struct snap_act *a, const struct snap_step *s,
-                            const struct snap_fs_id *id);
+/* Nobody has the image of the step.  But the domain's QEMU may still have it
+ * open, if no disk of the guest reads it any more: it is told to let go of what
+ * is below. */
+int snap_merge_release(struct snap_act *a, const struct snap_step *s,
+                       const struct snap_fs_id *id);
 
 #endif

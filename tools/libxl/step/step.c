@@ -80,6 +80,14 @@ void snap_act_drop_qmp(struct snap_act *a)
     a->qmp = NULL;
 }
 
+void snap_act_remark(struct snap_act *a, char *text)
+{
+    if (a->notes)
+        snap_strings_take(a->notes, text);
+    else
+        free(text);
+}
+
 /* ---- the journal's lines ----------------------------------------- */
 
 static int journal_plan(struct snap_act *a, const struct snap_plan *p)

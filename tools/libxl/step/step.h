@@ -88,6 +88,8 @@ int snap_act_worker(struct snap_act *a, struct snap_worker **w);
  * that others get theirs (QEMU serves one client at a time). */
 int snap_act_qmp(struct snap_act *a, const char *path, struct snap_qmp **q);
 void snap_act_drop_qmp(struct snap_act *a);
+/* For the user to read; takes the text. */
+void snap_act_remark(struct snap_act *a, char *text);
 
 /*
  * An interrupted run's step STEP_BUILD or STEP_BOOT of plan p: was the domain

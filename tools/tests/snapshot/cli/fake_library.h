@@ -270,8 +270,9 @@ int libxl_snapshot_delete(libxl_snapshot_ctx *ctx,
 {
     size_t i;
 
-    fake_log("delete domain=%s directory=%s dry=%d", p->domain_name,
-             p->set->directory, p->dry_run);
+    fake_log("delete domain=%s directory=%s keep_layers=%d speed=%llu dry=%d",
+             p->domain_name, p->set->directory, p->keep_layers,
+             (unsigned long long)p->speed_bytes, p->dry_run);
     for (i = 0; i < p->nothers; i++)
         fake_log("other=%s", p->others[i].manifest.name);
     memset(r, 0, sizeof(*r));

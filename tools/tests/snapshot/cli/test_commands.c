@@ -589,13 +589,20 @@ static void delete(void)
     AUTO_FREE char *broken = snap_printf("%s/web/torn", store);
     AUTO_FREE char *file = snap_printf("%s/" SNAP_MANIFEST_FILE, broken);
     AUTO_FREE char *line = snap_printf("delete domain=web directory=%s/web/"
-                                       "s1 dry=0\n", store);
+                                       "s1 keep_layers=0 speed=0 dry=0\n",
+                                       store);
 
     run("", "snapshot-delete", "web", "s1");
     is_int(status, 0, "delete is done");
     like(asked, line, "of the snapshot");
     like(asked, "other=s2", "the others are known");
     unlike(asked, "other=s1", "but not itself");
+    run("", "snapshot-delete", "--speed", "3k", "web", "s1");
+    like(asked, " speed=3072 ", "a speed is in bytes");
+    run("", "snapshot-delete", "--speed=1G", "web", "s1");
+    like(asked, " speed=1073741824 ", "of any size");
+    run("", "snapshot-delete", "--keep-layers", "web", "s1");
+    like(asked, "keep_layers=1", "layers can be kept");
     run("", "snapshot-delete", "--dry-run", "web", "s1");
     is_str(out, "do this\nthen that\n", "a dry run prints the plan");
     run("", "snapshot-delete", "--json", "web", "s1");

@@ -50,6 +50,12 @@ bad "a lock timeout that is no number" "seconds" \
     snapshot-list --lock-timeout 5x
 bad "a negative lock timeout" "seconds" snapshot-list --lock-timeout=-1
 bad "a lock timeout of years" "seconds" snapshot-list --lock-timeout 99999999
+for speed in 0 -1 5X 1.5M M 9999999999G ' 5'; do
+    bad "a speed of '$speed'" "bytes a second like 50M, not '$speed'" \
+        snapshot-delete --speed="$speed" g1 s1
+done
+bad "a speed for layers that are kept" "contradict" \
+    snapshot-delete --speed 5M --keep-layers g1 s1
 bad "a progress descriptor that is no number" "descriptor" \
     snapshot-list --progress-fd x
 bad "a progress descriptor that is closed" "not open" \

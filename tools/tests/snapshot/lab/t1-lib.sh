@@ -269,3 +269,36 @@ goes_away() {
 watched() {
     is "$2: the monitor waits" "$(monitor_state "$1")" S
 }
+
+# ---- merging layers ------------------------------------------------------
+
+# filled NAME MIB: the guest writes so much on its first disk.
+filled() {
+    guest_ask "$1" "^FILL $2 done" fill "$2"
+}
+
+# sum NAME MIB: what it reads of that.
+sum() {
+    guest_ask "$1" '^SUM ' sum "$2" &&
+        guest_log "$1" | sed -n 's/^SUM [0-9]* //p' | tail -n 1
+}
+
+# has_job NAME: its QEMU merges something.
+has_job() {
+    "$STOCK_XL" qemu-monitor-command "$1" 'info block-jobs' 2> /dev/null |
+        grep -q -E '^(Type|Streaming) '
+}
+
+# no_job NAME: it does not.
+no_job() {
+    "$STOCK_XL" qemu-monitor-command "$1" 'info block-jobs' |
+        grep -q 'No active jobs'
+}
+
+# all_well NAME WORDS: the guest goes on, and nothing of a merge is left.
+all_well() {
+    ticks_on "$1" "$2"
+    ok "$2: no job is left in QEMU" no_job "$1"
+    is "$2: nothing is aside" "$(find "$D" -name '*.xl-merging')" ""
+    watched "$1" "$2"
+}

@@ -197,12 +197,12 @@ static void stream(int top, int base, const char *before, const char *after)
     is_int(snap_qmp_start_stream(m.q, &merge, LONG_MS), 0, "a stream starts");
     ok(comes_to(&m, "stream", "pending"), "it stops before its end");
     is_str(chain(&m, TOP), before, "no header is changed until then");
-    is_int(snap_image_check_streamed(&m.sc, m.files[top].real), ERROR_FAIL,
+    is_int(snap_image_check_streamed(&m.sc, 0, m.files[top].real), ERROR_FAIL,
            "what was copied is not all on disk, which is seen");
     snap_clear(&m.sc);
     is_int(snap_qmp_flush(m.q, &m.files[top], "qcow2", LONG_MS), 0,
            "it can be flushed");
-    is_int(snap_image_check_streamed(&m.sc, m.files[top].real), 0,
+    is_int(snap_image_check_streamed(&m.sc, 0, m.files[top].real), 0,
            "then it is there");
     ok(reads(m.files[TOP].real), "and the disk reads the same");
     is_int(tell(&m, "job-finalize"), 0, "it may end");
@@ -252,6 +252,35 @@ static void test_stream_fails(void)
 
 /* ---- commit ------------------------------------------------------ */
 
+/* The upper layer was opened with the device and stays open, on the lower one,
+ * which could not be frozen. */
+static void sever(struct machine *m)
+{
+    AUTO_FREE char *overlay = snap_printf("%s/next", m->dir);
+    struct snap_qmp_disks disks;
+    struct snap_qmp_action action = {
+        .external = true, .overlay = overlay, .overlay_node = "next",
+        .overlay_format = "qcow2",
+    };
+
+    if (snap_qmp_query_disks(m->q, LONG_MS, &disks))
+        bail("query_disks: %s", m->sc.message);
+    action.node = disks.data[0].node;
+    is_int(snap_qmp_transaction(m->q, &action, 1, LONG_MS), ERROR_FAIL,
+           "the lower layer is in use by the upper one, which nothing reads");
+    snap_clear(&m->sc);
+    unlink(overlay);
+    is_int(snap_qmp_sever(m->q, m->files[TOP].real, LONG_MS), 0,
+           "QEMU can be told to let go of it");
+    is_int(snap_qmp_transaction(m->q, &action, 1, LONG_MS), 0,
+           "then it can be snapshotted");
+    is_int(snap_qmp_sever(m->q, m->files[TOP].real, LONG_MS), 0,
+           "once more changes nothing");
+    is_int(snap_qmp_sever(m->q, "/no/such", LONG_MS), 0,
+           "nor does an image that QEMU has not");
+    snap_qmp_disks_dispose(&disks);
+}
+
 static void test_commit(void)
 {
     struct snap_qmp_merge merge;
@@ -278,6 +307,7 @@ static void test_commit(void)
     ok(comes_to(&m, "commit", "concluded"), "it ends");
     is_int(tell(&m, "job-dismiss"), 0, "it is dismissed");
     ok(writes(&m, HIGH), "the guest writes to the lower layer");
+    sever(&m);
     quit(&m);
     ok(reads(m.files[HIGH].real), "which reads as the upper one did");
     end(&m);
