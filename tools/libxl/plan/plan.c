@@ -66,11 +66,10 @@ static const struct {
         "note in {path} that its parent is {parent}" },
     [STEP_REMOVE_SNAPSHOT] = { "remove-snapshot", "remove {path}" },
     [STEP_MERGE_UP] = { "merge-up",
-        "copy what {path} needs of {base} into it, as {aside} ({vdev}, {bytes} "
-        "bytes at most)" },
+        "copy what {path} needs of {base} into it ({vdev}, {bytes} bytes at "
+        "most)" },
     [STEP_MERGE_DOWN] = { "merge-down",
-        "write what {top} holds into {path}, as {aside} ({vdev}, {bytes} bytes "
-        "at most)" },
+        "write what {top} holds into {path} ({vdev}, {bytes} bytes at most)" },
     [STEP_MERGE_END] = { "merge-end", "put {path} on {below} ({vdev})" },
     [STEP_PUT_BACK] = { "put-back", "call {aside} {path} again" },
     [STEP_REMOVE_LAYER] = { "remove-layer", "remove {path}" },

@@ -50,7 +50,8 @@ static void test_words_stay(void)
         { STEP_DELETE_TAG, "delete-tag" },
         { STEP_RELINK, "relink" },
         { STEP_REMOVE_SNAPSHOT, "remove-snapshot" },
-        { STEP_MERGE_UP, "merge-up" }, { STEP_MERGE_DOWN, "merge-down" },
+        { STEP_MERGE_UP, "merge-up" }, { STEP_MERGE_END, "merge-end" },
+        { STEP_MERGE_DOWN, "merge-down" },
         { STEP_PUT_BACK, "put-back" }, { STEP_REMOVE_LAYER, "remove-layer" },
     };
     size_t i;
