@@ -29,6 +29,7 @@ const struct excuse excuses[] = {
     { "act_on_death", "poll", SLOW },
     { "destroy_never_began", "poll", SLOW },
     { "resume", "poll", SLOW },
+    { "rest", "poll", SLOW },
     { "reap", "poll", SLOW },
     { "end_worker", "poll", SLOW },
     { "snap_rescue", "poll", SLOW },

@@ -241,6 +241,12 @@ static bool delete_tag(const struct snap_json *args)
     return true;
 }
 
+void qemu_keeps_top(unsigned disk)
+{
+    if (held[disk][0] && fcntl(held[disk][0], F_DUPFD_CLOEXEC, 0) < 0)
+        bail("fcntl: %s", strerror(errno));
+}
+
 void qemu_goes_to(unsigned disk, const char *file)
 {
     struct host_disk *d = &host->disk[disk];

@@ -111,6 +111,7 @@ static bool finalize(struct host_job *job)
         forget(job);            /* it dismisses itself */
         return true;
     }
+    qemu_keeps_top(job->disk);
     qemu_goes_to(job->disk, job->base);
     set_status(job, "concluded");
     return true;

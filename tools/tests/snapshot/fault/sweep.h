@@ -101,6 +101,8 @@ void qemu_serve(int listener) __attribute__((noreturn));
 const char *qemu_layer(unsigned disk, unsigned layer);
 /* QEMU writes another file of the disk's chain; or headers have changed. */
 void qemu_goes_to(unsigned disk, const char *file);
+/* It keeps the top of the chain open, as one that it opened with the disk. */
+void qemu_keeps_top(unsigned disk);
 /* The disk and the layer of a node. */
 bool qemu_find_node(const char *node, unsigned *disk, unsigned *layer);
 

@@ -187,26 +187,31 @@ measure_revert() {
     guest_destroy one
 }
 
-# gap_reset: the emulated processor loses a PVH guest now and then (see
+# gap_reset GUEST: the emulated processor loses a PVH guest now and then (see
 # emulator_failed in all.sh); xl starts it again, and so do we.
 gap_reset() {
     local try
 
     for try in 1 2 3; do
-        guest_ask pvh '^GAP reset' gap >&2 && return
-        say "pvh did not answer, try $try"
-        guest_wait_ticks pvh 20 120 >&2
+        guest_ask "$1" '^GAP reset' gap >&2 && return
+        say "$1 did not answer, try $try"
+        guest_wait_ticks "$1" 20 120 >&2
     done
-    die "pvh does not answer"
+    die "$1 does not answer"
+}
+
+# note_gap ROUND WHAT GUEST: the longest time between two ticks since then.
+note_gap() {
+    guest_wait_ticks "$3" 3 >&2 || die "$3 does not tick"
+    note "$1" "gap_$2" "$(guest_gap "$3")"
 }
 
 # one_pause ROUND KIND [OPTION]: as we say it, and as the guest sees it.
 one_pause() {
-    gap_reset
+    gap_reset pvh
     must create_and_sync pvh ${3:+"$3"}
     note "$1" "pause_$2" "$(figure pause_ms)"
-    guest_wait_ticks pvh 3 >&2 || die "pvh does not tick"
-    note "$1" "gap_$2" "$(guest_gap pvh)"
+    note_gap "$1" "$2" pvh
     drop pvh
 }
 
@@ -222,6 +227,52 @@ measure_live() {
     guest_destroy pvh
 }
 
+# frozen NAME MIB: a snapshot with an overlay, to which the guest then writes.
+frozen() {
+    must xl snapshot-create -q --store "$dir/store" -n "$1" -e merge
+    guest_ask merge "^FILL $2 done" fill "$2" >&2 || die "no fill"
+}
+
+# merged ROUND WHAT SNAPSHOT: deleted while the guest runs.
+merged() {
+    gap_reset merge
+    must xl snapshot-delete -q --store "$dir/store" merge "$3"
+    note "$1" "delete_$2" "$took_ms"
+    note_gap "$1" "$2" merge
+}
+
+# kib IMAGE: what it has on disk.
+kib() {
+    sync
+    du -k "$1" | cut -f 1
+}
+
+# A base that was there before gets what the overlay holds (down); and an
+# overlay gets what it needs of another one (up), which is the smaller one.
+measure_merge() {
+    local i base=$dir/img/merge-0 lower before
+
+    GUEST_EXTRA=tick.ms=20 guest merge pv 1
+    took_ms=5000
+    for ((i = 0; i <= runs; i++)); do
+        gap_reset merge
+        nap $((took_ms / 1000 + 1))
+        note_gap "$i" idle merge
+        frozen d 24
+        merged "$i" down d
+        frozen u1 16
+        frozen u2 32
+        lower=$(kib "$base.u1.qcow2")
+        before=$(kib "$base.u2.qcow2")
+        merged "$i" up u2
+        note "$i" merge_copied $(($(kib "$base.u2.qcow2") - before))
+        note "$i" merge_smaller "$lower"
+        must xl snapshot-delete -q --store "$dir/store" merge u1
+        say "merges, round $i of $runs"
+    done
+    guest_destroy merge
+}
+
 measure_at() {
     place=$1
     dir=$2
@@ -230,6 +281,7 @@ measure_at() {
     measure_memory
     measure_revert
     measure_live
+    measure_merge
     rm -rf "${dir:?}/img" "${dir:?}/store"
 }
 

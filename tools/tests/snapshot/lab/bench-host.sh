@@ -37,7 +37,7 @@ measure() {
     cp "$LAB_BIN/xl" "$bin/xl" || return
     bash "$here/prepare.sh" "$LAB_DIR" || return
     # With two it loses a PVH guest now and then (see all.sh).
-    LAB_CPUS=1 LAB_BIN=$bin bash "$here/run.sh" --timeout $((600 + runs * 240)) \
+    LAB_CPUS=1 LAB_BIN=$bin bash "$here/run.sh" --timeout $((600 + runs * 300)) \
         -- bench-dom0.sh "$runs"
 }
 
@@ -65,7 +65,7 @@ table() {
         row(place, what, seconds(x), seconds(y), sprintf("%.2f", r),
             "<= " bar, r <= bar)
     }
-    function one_place(p,    x) {
+    function one_place(p,    x, y) {
         compare(p, "create : xl save -c", "create_ours", "create_stock",
             1.25)
         x = median(p " still_one")
@@ -82,6 +82,13 @@ table() {
         x = median(p " memory_sum") / 1024
         row(p, "memory of all our processes", sprintf("%.1f MB", x), "",
             "", "<= 32 MB", x <= 32)
+        compare(p, "live delete, down: stall : none", "gap_down",
+            "gap_idle", 2)
+        compare(p, "live delete, up: stall : none", "gap_up", "gap_idle", 2)
+        x = median(p " merge_copied"); y = median(p " merge_smaller")
+        row(p, "merge: copied : smaller layer", sprintf("%.1f MB", x / 1024),
+            sprintf("%.1f MB", y / 1024), sprintf("%.2f", x / y), "<= 1.1",
+            x <= y * 1.1)
         compare(p, "journal : the create it is of", "journal",
             "create_spoken", "0.05")
     }
@@ -161,6 +168,13 @@ $(missed "$1")
 * **revert**: \`xl snapshot-revert\` of a running PV guest of 512 MB with one
   internal disk, against \`xl destroy\`, \`qemu-img snapshot -a\` and
   \`xl restore\` of the same memory image. The other side checks nothing.
+* **live delete**: of a PV guest whose image was frozen and that wrote 24 MiB
+  since, which go into the image (down); and of one whose overlay gets the 16
+  MiB of the overlay below it (up). The longest time between two ticks
+  meanwhile, against that of the same guest while nothing is done; it ticks
+  every 20 ms, and each tick writes to the disk and reads it back.
+* **merge: copied**: how much the overlay grew on disk when it got what it
+  needed of the one below, against what that one has there.
 * **memory**: the peak (VmHWM) of our xl, its workers, its guardian, libxl's
   save helper and qemu-img during a create, added up; what they share is
   counted once for each ($(memory_note)).
