@@ -70,10 +70,10 @@ struct snap_manifest_disk {
     char *vdev;
     enum snap_disk_type type;
     char *parent;
-    char *child;
+    char *child;            /* NULL: external, and the overlay is gone */
     char *image;            /* real path: the qcow2 with the tag, or base */
     char *format;           /* of image: raw, qcow, qcow2, qed, vhd */
-    char *overlay;          /* external: path of the overlay made */
+    char *overlay;          /* external: path of the overlay made; NULL: gone */
     char *tag;              /* internal */
     char *tag_id;           /* internal: qcow2 snapshot id, text */
     uint64_t virtual_size_bytes;

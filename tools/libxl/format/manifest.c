@@ -133,7 +133,7 @@ static bool is_format(const char *s)
 enum field_kind { FIELD_STR, FIELD_U64, FIELD_I64, FIELD_BOOL, FIELD_TYPE };
 
 /* When a field is there. Absent numbers are 0, absent strings NULL. */
-enum field_rule { MUST, MAY, OF_EXTERNAL, OF_INTERNAL };
+enum field_rule { MUST, MAY, OF_EXTERNAL, MAY_OF_EXTERNAL, OF_INTERNAL };
 
 struct field {
     const char *key;
@@ -198,7 +198,7 @@ static const struct field fields_of_disk[] = {
     { "type", FIELD_TYPE, MUST, DISK_AT(type), NULL,
       "internal or external" },
     { "parent", FIELD_STR, MUST, DISK_AT(parent), FILLED },
-    { "child", FIELD_STR, MUST, DISK_AT(child), FILLED },
+    { "child", FIELD_STR, MAY, DISK_AT(child), FILLED },
     { "image", FIELD_STR, MUST, DISK_AT(image), is_absolute,
       "an absolute path" },
     { "format", FIELD_STR, MUST, DISK_AT(format), is_format,
@@ -207,7 +207,7 @@ static const struct field fields_of_disk[] = {
       NUMBER },
     { "dev", FIELD_U64, MUST, DISK_AT(dev), NUMBER },
     { "ino", FIELD_U64, MUST, DISK_AT(ino), NUMBER },
-    { "overlay", FIELD_STR, OF_EXTERNAL, DISK_AT(overlay), is_absolute,
+    { "overlay", FIELD_STR, MAY_OF_EXTERNAL, DISK_AT(overlay), is_absolute,
       "an absolute path" },
     { "size_bytes", FIELD_U64, OF_EXTERNAL, DISK_AT(size_bytes), NUMBER },
     { "mtime_ns", FIELD_I64, OF_EXTERNAL, DISK_AT(mtime_ns), NUMBER },
@@ -251,8 +251,14 @@ static const struct field *find_field(const struct field *fields,
 static bool applies(const struct field *f, enum snap_disk_type type)
 {
     if (f->rule == OF_INTERNAL) return type == SNAP_DISK_INTERNAL;
-    if (f->rule == OF_EXTERNAL) return type == SNAP_DISK_EXTERNAL;
+    if (f->rule == OF_EXTERNAL || f->rule == MAY_OF_EXTERNAL)
+        return type == SNAP_DISK_EXTERNAL;
     return true;
+}
+
+static bool may_lack(const struct field *f)
+{
+    return f->rule == MAY || f->rule == MAY_OF_EXTERNAL;
 }
 
 static void *place(void *base, const struct field *f)
@@ -299,7 +305,7 @@ static int check_string(const struct source *src, const char *where,
                         const struct field *f, const char *s, bool here)
 {
     if (!here) return s ? bad(src, where, f->key, "does not belong here") : 0;
-    if (!s && (f->rule == MAY || src->draft)) return 0;
+    if (!s && (may_lack(f) || src->draft)) return 0;
     if (!s) return bad(src, where, f->key, "is missing");
     return f->good(s) ? 0 : bad_value(src, where, f);
 }
@@ -344,6 +350,7 @@ static int check_pair(const struct source *src,
     if (d->type == SNAP_DISK_INTERNAL) {
         if (strcmp(d->format, "qcow2"))
             return bad(src, d->vdev, "format", "cannot hold a tag");
+        if (!d->child) return bad(src, d->vdev, "child", "is missing");
         if (strcmp(parent->target, child->target))
             return bad(src, d->vdev, "child",
                        "is another image than parent, but the type internal");
@@ -352,6 +359,9 @@ static int check_pair(const struct source *src,
     if (parent->readwrite)
         return bad(src, d->vdev, "parent",
                    "would let a domain write a frozen base");
+    if (!d->child != !d->overlay)
+        return bad(src, d->vdev, d->child ? "overlay" : "child", "is missing");
+    if (!d->overlay) return 0;
     if (strcmp(child->target, d->overlay))
         return bad(src, d->vdev, "child", "is not the overlay");
     if (!strcmp(d->image, d->overlay))
@@ -368,7 +378,7 @@ static int check_disk(const struct source *src,
     rc = check_strings(src, d->vdev && is_vdev(d->vdev) ? d->vdev : "disks",
                        fields_of_disk, d, d->type);
     if (!rc) rc = check_spec(src, d, "parent", d->parent, &parent);
-    if (!rc) rc = check_spec(src, d, "child", d->child, &child);
+    if (!rc && d->child) rc = check_spec(src, d, "child", d->child, &child);
     if (!rc) rc = check_pair(src, d, &parent, &child);
     snap_spec_dispose(&parent);
     snap_spec_dispose(&child);
@@ -478,7 +488,7 @@ static void print_field(struct snap_json *object, const struct field *f,
         if (string_at(base, f)) value = snap_json_new_str(string_at(base, f));
         break;
     case FIELD_U64:
-        if (f->rule != MAY || *(const uint64_t *)p)
+        if (!may_lack(f) || *(const uint64_t *)p)
             value = snap_json_new_uint(*(const uint64_t *)p);
         break;
     case FIELD_I64:
@@ -634,7 +644,7 @@ static int parse_field(const struct source *src, const char *where,
 {
     const struct snap_json *j = snap_json_get(object, f->key);
 
-    if (!j && here && f->rule != MAY && !src->draft)
+    if (!j && here && !may_lack(f) && !src->draft)
         return bad(src, where, f->key, "is missing");
     if (!j) return 0;
     if (!here) return bad(src, where, f->key, "does not belong here");

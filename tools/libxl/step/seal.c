@@ -70,7 +70,7 @@ static int seal_disk(struct snap_act *a, struct snap_manifest_disk *d)
 {
     int rc = note_image(a, d);
 
-    if (rc || d->type != SNAP_DISK_EXTERNAL) return rc;
+    if (rc || !d->overlay) return rc;
     rc = snap_fs_own_like(a->sc, d->overlay, d->image);
     if (!rc) rc = snap_fs_sync_file(a->sc, d->overlay);
     return rc ? rc : sync_parent(a, d->overlay);

@@ -313,7 +313,13 @@ static void test_disks(void)
     refused("\"overlay\":\"/i/", "\"overlay\":\"i/", "overlay is not",
             "a relative overlay is refused");
     refused("\"overlay\":\"/i/d.s1.qcow2\",", "", "overlay is missing",
-            "an external disk without an overlay is refused");
+            "a child without an overlay is refused");
+    refused("\"child\":\"format=qcow2,vdev=xvdb,access=rw,"
+            "target=/i/d.s1.qcow2\",", "", "xvdb: child is missing",
+            "an overlay without a child is refused");
+    refused("\"child\":\"format=qcow2,vdev=xvda,access=rw,"
+            "target=/i/a,b.qcow2\",", "", "xvda: child is missing",
+            "an internal disk without a child is refused");
     refused("\"overlay\":\"/i/d.s1", "\"overlay\":\"/i/d.s2",
             "child is not the overlay", "a child that is not the overlay");
     refused("access=ro", "access=rw", "would let a domain write",
@@ -403,6 +409,7 @@ static void test_mutation(void)
 static void test_check(void)
 {
     struct snap_ctx sc = SNAP_CTX_INIT;
+    AUTO_FREE char *text = NULL;
     struct snap_manifest m;
 
     parse_good(&m, good);
@@ -412,6 +419,15 @@ static void test_check(void)
     is_int(snap_manifest_check(&sc, "new", &m), ERROR_INVAL,
            "what could not be parsed again is found before it is printed");
     like(sc.message, "xvdb: overlay is missing", "and named");
+    free(m.disks[1].child);
+    m.disks[1].child = NULL;
+    snap_clear(&sc);
+    is_int(snap_manifest_check(&sc, "new", &m), 0,
+           "an external disk may have lost overlay and child");
+    text = snap_manifest_print(&m);
+    snap_manifest_dispose(&m);
+    parse_good(&m, text);
+    ok(!m.disks[1].child && !m.disks[1].overlay, "and is read again so");
     snap_manifest_dispose(&m);
     snap_ctx_dispose(&sc);
 }
