@@ -4,11 +4,9 @@
  * images on it, for plan/merge.c to decide.
  */
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "host/dependents.h"
 #include "host/users.h"
 #include "op/delete.h"
 #include "plan/overlay_name.h"
@@ -38,59 +36,11 @@ void snap_delete_dispose_layers(struct snap_delete *d)
     free(d->space);
 }
 
-/* ---- who stands on what ------------------------------------------ */
-
-/* Once, whatever names it has. */
-static int add_child(struct snap_delete *d, const char *path,
+static int images_on(struct snap_delete *d, const struct snap_fs_id *id,
                      struct snap_strings *out)
 {
-    AUTO_FREE char *real = realpath(path, NULL);
-
-    if (!real)
-        return snap_fail_errno(d->sc, errno, "cannot look at '%s'", path);
-    if (!snap_strings_have(out, real)) snap_strings_add(out, real);
-    return 0;
-}
-
-static int add_if_on(struct snap_delete *d, const char *path,
-                     const struct snap_fs_id *id, struct snap_strings *out)
-{
-    bool is = false;
-    int rc = path ? snap_dependents_is_on(d->sc, path, id, &is) : 0;
-
-    return rc || !is ? rc : add_child(d, path, out);
-}
-
-/* The images of a manifest that stand on the image. */
-static int add_named(struct snap_delete *d, const struct snap_manifest *m,
-                     const struct snap_fs_id *id, struct snap_strings *out)
-{
-    size_t i;
-    int rc = 0;
-
-    for (i = 0; !rc && i < m->ndisks; i++) {
-        rc = add_if_on(d, m->disks[i].overlay, id, out);
-        if (!rc) rc = add_if_on(d, m->disks[i].image, id, out);
-    }
-    return rc;
-}
-
-/* The images on this one that are beside it, or that manifests name. There may
- * be others. */
-static int find_children(struct snap_delete *d, const struct snap_fs_id *id,
-                         struct snap_strings *out)
-{
-    struct snap_strings beside = { 0 };
-    size_t i;
-    int rc = snap_dependents_all(d->sc, id, &beside);
-
-    for (i = 0; !rc && i < beside.len; i++)
-        rc = add_child(d, beside.data[i], out);
-    if (!rc) rc = add_named(d, &d->p->set->manifest, id, out);
-    for (i = 0; !rc && i < d->p->nothers; i++)
-        rc = add_named(d, &d->p->others[i].manifest, id, out);
-    snap_strings_dispose(&beside);
-    return rc;
+    return snap_op_images_on(d->sc, &d->p->set->manifest, d->p->others,
+                             d->p->nothers, id, out);
 }
 
 /* ---- the manifests ----------------------------------------------- */
@@ -210,7 +160,7 @@ static int look_at_base(struct snap_delete *d, struct snap_delete_layer *l)
                                    &ignored);
 
     if (!rc) rc = frozen_by(d, &l->ids[0], &l->base_needed);
-    if (!rc) rc = find_children(d, &l->ids[0], &l->children);
+    if (!rc) rc = images_on(d, &l->ids[0], &l->children);
     return rc;
 }
 
@@ -231,7 +181,7 @@ static int look_at_child(struct snap_delete *d, struct snap_delete_layer *l)
     if (!rc) rc = snap_fs_get_immutable(d->sc, child, &l->child_frozen,
                                         &ignored);
     if (!rc) rc = frozen_by(d, &l->ids[1], &l->child_needed);
-    if (!rc) rc = find_children(d, &l->ids[1], &above);
+    if (!rc) rc = images_on(d, &l->ids[1], &above);
     if (!rc && above.len && !l->child_needed)
         l->child_needed = snap_printf("'%s'", above.data[0]);
     if (!rc && l->child_frozen && !l->child_needed)

@@ -50,6 +50,11 @@ int snap_op_lock_images(struct snap_ctx *sc, const struct snap_manifest *m,
 /* Is the image a base of an external snapshot that this manifest has? */
 int snap_op_stands_on(struct snap_ctx *sc, const struct snap_manifest *m,
                       const struct snap_fs_id *id, bool *answer);
+/* The images that stand on this one and are beside it, or that these manifests
+ * name, each once, as real paths. There may be others. */
+int snap_op_images_on(struct snap_ctx *sc, const struct snap_manifest *own,
+                      const libxl_snapshot_set *others, size_t nothers,
+                      const struct snap_fs_id *id, struct snap_strings *out);
 /* Remove the overlays and copies that the first n steps of a revert made; the
  * next one makes its own. Not if a build was begun and may have come to a domain
  * of that name, which has them. Each is tried, the first failure returned. */

@@ -13,6 +13,7 @@
 #include "host/hash.h"
 #include "host/image_check.h"
 #include "host/inuse.h"
+#include "host/private.h"
 #include "op/memory.h"
 #include "op/op.h"
 #include "plan/unharmed.h"
@@ -54,23 +55,6 @@ static void conclude(libxl_snapshot_findings *f, struct snap_ctx *sc, int rc,
 
 /* ---- the directory ----------------------------------------------- */
 
-/* A memory image holds secrets. */
-static int check_private(struct snap_ctx *sc, const char *path,
-                         const struct stat *st)
-{
-    if (!S_ISREG(st->st_mode) && !S_ISDIR(st->st_mode))
-        return snap_fail(sc, ERROR_INVAL, "'%s' is neither a file nor a "
-                         "directory, and has no place there", path);
-    if (st->st_uid != geteuid())
-        return snap_fail(sc, ERROR_INVAL, "'%s' belongs to user %u, who could "
-                         "change it: `chown root` it, if it is to be trusted",
-                         path, (unsigned)st->st_uid);
-    if (st->st_mode & 077)
-        return snap_fail(sc, ERROR_INVAL, "'%s' is open to others (mode %04o): "
-                         "`chmod go=` it", path, st->st_mode & 07777);
-    return 0;
-}
-
 static int check_entry(struct snap_ctx *sc, DIR *d, const char *dir,
                        const char *name)
 {
@@ -80,7 +64,7 @@ static int check_entry(struct snap_ctx *sc, DIR *d, const char *dir,
     if (!strcmp(name, "..")) return 0;
     if (fstatat(dirfd(d), name, &st, AT_SYMLINK_NOFOLLOW))
         return snap_fail_errno(sc, errno, "'%s'", path);
-    return check_private(sc, strcmp(name, ".") ? path : dir, &st);
+    return snap_private_check(sc, strcmp(name, ".") ? path : dir, &st);
 }
 
 static int check_directory(struct snap_ctx *sc, const char *dir)

@@ -74,22 +74,31 @@ struct noting {
     const char *overlay;            /* instead of the one that is named */
 };
 
-static struct snap_manifest_disk *disk_of(const struct noting *n,
-                                          struct snap_manifest *m)
+struct snap_manifest_disk *snap_step_external(struct snap_manifest *m,
+                                              const char *vdev)
 {
     size_t i;
 
     for (i = 0; i < m->ndisks; i++)
-        if (!strcmp(m->disks[i].vdev, n->vdev)
+        if (!strcmp(m->disks[i].vdev, vdev)
             && m->disks[i].type == SNAP_DISK_EXTERNAL)
             return &m->disks[i];
     return NULL;
 }
 
+void snap_step_set_overlay(struct snap_manifest_disk *d, const char *overlay)
+{
+    free(d->overlay);
+    d->overlay = snap_strdup(overlay);
+    free(d->child);
+    d->child = overlay ? snap_spec_print(d->vdev, "qcow2", true, overlay)
+                       : NULL;
+}
+
 static int check_noted(struct snap_act *a, struct snap_manifest *m, void *arg)
 {
     const struct noting *n = arg;
-    const struct snap_manifest_disk *d = disk_of(n, m);
+    const struct snap_manifest_disk *d = snap_step_external(m, n->vdev);
 
     return d ? snap_check_base(a->sc, d, n->id) : 0;
 }
@@ -98,7 +107,7 @@ static int check_noted(struct snap_act *a, struct snap_manifest *m, void *arg)
 static int note(struct snap_act *a, struct snap_manifest *m, void *arg)
 {
     const struct noting *n = arg;
-    struct snap_manifest_disk *d = disk_of(n, m);
+    struct snap_manifest_disk *d = snap_step_external(m, n->vdev);
 
     (void)a;
     if (!d || d->ino != n->id->ino) return 0;
@@ -112,14 +121,11 @@ static int note(struct snap_act *a, struct snap_manifest *m, void *arg)
 static int note_overlay(struct snap_act *a, struct snap_manifest *m, void *arg)
 {
     const struct noting *n = arg;
-    struct snap_manifest_disk *d = disk_of(n, m);
+    struct snap_manifest_disk *d = snap_step_external(m, n->vdev);
 
     (void)a;
     if (!d) return 0;
-    free(d->overlay);
-    d->overlay = snap_strdup(n->overlay);
-    free(d->child);
-    d->child = snap_spec_print(d->vdev, "qcow2", true, n->overlay);
+    snap_step_set_overlay(d, n->overlay);
     return 1;
 }
 

@@ -119,6 +119,12 @@ typedef int snap_change_fn(struct snap_act *a, struct snap_manifest *m,
 int snap_step_change_manifest(struct snap_act *a, const char *dir,
                               snap_change_fn *change, void *arg);
 
+/* The disk of a manifest if it is external, or NULL. */
+struct snap_manifest_disk *snap_step_external(struct snap_manifest *m,
+                                              const char *vdev);
+/* Its overlay is this one now; NULL: none. */
+void snap_step_set_overlay(struct snap_manifest_disk *d, const char *overlay);
+
 /*
  * The snapshots that a step of a merge lists (manifest, disk) and an image that
  * they froze: is it as they say?  Note how it looks now, since we wrote to it
