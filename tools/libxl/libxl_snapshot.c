@@ -61,6 +61,7 @@ void libxl_snapshot_result_dispose(libxl_snapshot_result *result)
 {
     free(result->plan);
     free(result->directory);
+    free(result->memory);
     snap_strings_dispose(&result->advice);
     snap_strings_dispose(&result->instead);
     snap_strings_dispose(&result->left);

@@ -212,6 +212,8 @@ typedef struct {
     struct snap_strings instead;
     struct snap_strings left;   /* files kept: "path (N bytes): what it is" */
     struct snap_strings notes;  /* left-out disks and other remarks */
+    char *memory;               /* delete: path of the memory image that stays;
+                                 * NULL: none */
     libxl_snapshot_manifest manifest;
 } libxl_snapshot_result;
 /* Frees what is in it. */
@@ -518,6 +520,8 @@ typedef struct {
 } libxl_snapshot_operation;
 /* All of them, or those of one domain. They are looked at without a lock: an
  * answer may be old when it arrives. */
+    bool keep_memory;           /* the memory image stays, alone in its
+                                 * directory */
 void libxl_snapshot_operations(const char *domain_name,
                                libxl_snapshot_operation **list, size_t *n);
 /* Frees the list and what is in it. */

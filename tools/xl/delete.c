@@ -21,6 +21,13 @@ struct deletion {
 
 /* ---- one --------------------------------------------------------------- */
 
+static void print_path(const char *path)
+{
+    AUTO_FREE char *clean = xl_clean(path);
+
+    printf("%s\n", clean);
+}
+
 static void end_delete(const struct deletion *d,
                        const libxl_snapshot_set *set,
                        const libxl_snapshot_result *r)
@@ -32,14 +39,20 @@ static void end_delete(const struct deletion *d,
     if (xl_given(rq, OPT_JSON)) {
         struct snap_json *j = xl_result_json(rq, d->domain, r);
 
+        AUTO_FREE char *memory = xl_json_text(r->memory);
+
         snap_json_set_str(j, "snapshot", set->manifest.name);
+        snap_json_set_str(j, "memory", memory);
         xl_update_json(rq, &update, j);
         if (d->all)
             snap_json_append(d->all, j);
         else
             xl_print_json(j);
     } else {
-        if (xl_given(rq, OPT_DRY_RUN)) xl_result_plan(r);
+        if (xl_given(rq, OPT_DRY_RUN))
+            xl_result_plan(r);
+        else if (r->memory)
+            print_path(r->memory);
         xl_result_notes(rq, r);
     }
     xl_update_say(rq, &update, r);
@@ -60,6 +73,7 @@ static int delete_set(const struct deletion *d,
         .others = o->sets,
         .nothers = o->nsets,
         .keep_layers = xl_given(rq, OPT_KEEP_LAYERS),
+        .keep_memory = xl_given(rq, OPT_KEEP_MEMORY),
         .speed_bytes = rq->speed_bytes,
         .dry_run = xl_given(rq, OPT_DRY_RUN),
         .lock_timeout_ms = rq->lock_timeout_ms,
@@ -132,11 +146,7 @@ static void show_all(struct deletion *d, const struct snap_strings *dirs)
     size_t i;
 
     if (xl_given(d->rq, OPT_JSON)) d->all = xl_strings_json(dirs);
-    for (i = 0; !d->all && i < dirs->len; i++) {
-        AUTO_FREE char *clean = xl_clean(dirs->data[i]);
-
-        printf("%s\n", clean);
-    }
+    for (i = 0; !d->all && i < dirs->len; i++) print_path(dirs->data[i]);
 }
 
 /* `below`: it is not the one that was named, but descends from it. */

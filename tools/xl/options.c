@@ -155,6 +155,9 @@ static const struct xl_option options[] = {
       "do not merge the frozen bases of external disks with what stands on "
       "them",
       BIT(DELETE), false },
+    { OPT_KEEP_MEMORY, 0, "keep-memory", NULL,
+      "leave the memory image in the snapshot's directory; its path is printed",
+      BIT(DELETE), false },
     { OPT_SPEED, 0, "speed", "RATE",
       "copy at most so many bytes a second when layers are merged; with k, M or "
       "G for a multiple of 1024",
@@ -273,6 +276,7 @@ static const enum xl_opt contradictions[][2] = {
 #define NOPTIONS (sizeof(options) / sizeof(options[0]))
 #define NOTHER_ARGS (sizeof(other_args) / sizeof(other_args[0]))
 #define LONG_BASE 256           /* getopt's values of long options */
+    { OPT_ABANDONED, OPT_KEEP_MEMORY },
 
 const struct xl_command *xl_command_at(size_t i)
 {

@@ -34,6 +34,7 @@ enum xl_opt {
     OPT_DISKS,
     OPT_KEEP,
     OPT_KEEP_LAYERS,
+    OPT_KEEP_MEMORY,
     OPT_SPEED,
     OPT_CHILDREN,
     OPT_CHILDREN_ONLY,

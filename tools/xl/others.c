@@ -20,9 +20,17 @@ int xl_check_name(const struct xl_request *rq, const char *name)
 int xl_check_free(const struct xl_request *rq, const char *domain_dir,
                   const char *name)
 {
-    return xl_store_has(domain_dir, name)
-        ? xl_fail(rq, XL_REFUSED, NULL, "'%s/%s' is there already; choose "
-                  "another name", domain_dir, name) : 0;
+    AUTO_FREE char *dir = snap_printf("%s/%s", domain_dir, name);
+    AUTO_FREE char *memory = snap_printf("%s/" SNAP_MEMORY_FILE, dir);
+
+    if (!xl_store_has(domain_dir, name)) return 0;
+    if (!xl_store_has(dir, SNAP_MANIFEST_FILE)
+        && xl_store_has(dir, SNAP_MEMORY_FILE))
+        return xl_fail(rq, XL_REFUSED, NULL, "'%s' is there already and holds "
+                       "'%s'; move that elsewhere, or choose another name",
+                       dir, memory);
+    return xl_fail(rq, XL_REFUSED, NULL, "'%s' is there already; choose "
+                   "another name", dir);
 }
 
 int xl_find_set(const struct xl_request *rq, const char *domain,

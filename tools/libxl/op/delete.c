@@ -5,7 +5,10 @@
  */
 #include "op/delete.h"
 
+#include <errno.h>
 #include <string.h>
+
+#include "host/private.h"
 
 static int plan_tags(struct snap_delete *d)
 {
@@ -19,10 +22,35 @@ static int plan_tags(struct snap_delete *d)
     return rc;
 }
 
+/* The memory image that is to be kept, if there is one. */
+static int look_at_memory(struct snap_delete *d)
+{
+    const libxl_snapshot_set *set = d->p->set;
+    const char *name = set->manifest.memory_path;
+    AUTO_FREE char *path = NULL;
+    struct stat st;
+
+    if (!d->p->keep_memory) return 0;
+    path = name ? snap_printf("%s/%s", set->directory, name) : NULL;
+    if (path && !lstat(path, &st)) {
+        d->memory = path;
+        path = NULL;
+        return snap_private_is_open(&st)
+               ? 0 : snap_private_check(d->sc, d->memory, &st);
+    }
+    if (path && errno != ENOENT)
+        return snap_fail_errno(d->sc, errno, "cannot look at '%s'", path);
+    snap_strings_add(&d->plan.notes, "there is no memory image that could be "
+                     "kept");
+    return 0;
+}
+
 static int make_plan(struct snap_delete *d)
 {
     struct snap_step *s;
-    int rc = snap_delete_look_at_layers(d);
+    int rc = look_at_memory(d);
+
+    if (!rc) rc = snap_delete_look_at_layers(d);
 
     if (!rc) rc = snap_delete_plan_up(d);
     if (rc) return rc;
@@ -33,6 +61,7 @@ static int make_plan(struct snap_delete *d)
     snap_delete_plan_family(d);
     s = snap_plan_add(&d->plan, STEP_REMOVE_SNAPSHOT);
     snap_step_arg(s, "path", d->p->set->directory);
+    if (d->memory) snap_step_arg(s, "keep", d->memory);
     return snap_delete_plan_removals(d);
 }
 
@@ -89,6 +118,7 @@ static int delete(struct snap_delete *d, libxl_snapshot_result *result)
     snap_delete_advise(d, result);
     result->plan = snap_plan_text(&d->plan);
     result->directory = snap_strdup(d->p->set->directory);
+    result->memory = snap_strdup(d->memory);
     if (!d->p->dry_run) return act(d, result);
     d->sc->outcome = LIBXL_SNAPSHOT_DONE;
     return 0;
@@ -105,6 +135,7 @@ int libxl_snapshot_delete(libxl_snapshot_ctx *ctx,
     rc = delete(&d, result);
     snap_plan_dispose(&d.plan);
     snap_delete_dispose_layers(&d);
+    free(d.memory);
     snap_facts_dispose(&d.now);
     snap_worker_stop(d.worker);
     snap_hold_drop(&d.h);

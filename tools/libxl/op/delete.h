@@ -38,6 +38,7 @@ struct snap_delete {
     size_t nlayers;
     struct snap_delete_space *space;
     size_t nspace;
+    char *memory;                       /* its memory image, which stays */
     struct snap_plan plan;
 };
 

@@ -197,6 +197,13 @@ static void print_disks(struct snap_text *t, const struct snap_step *s)
     }
 }
 
+static void print_kept(struct snap_text *t, const struct snap_step *s)
+{
+    const char *keep = snap_step_get(s, "keep");
+
+    if (keep) snap_text_add(t, "      but for %s\n", keep);
+}
+
 char *snap_plan_text(const struct snap_plan *p)
 {
     struct snap_text t = { 0 };
@@ -211,6 +218,7 @@ char *snap_plan_text(const struct snap_plan *p)
         snap_text_add(&t, "%s\n", i == p->commit ? " [commit]" : "");
         if (s->kind == STEP_DISKS) print_disks(&t, s);
         if (s->kind == STEP_CONFIG) print_config(&t, s);
+        if (s->kind == STEP_REMOVE_SNAPSHOT) print_kept(&t, s);
     }
     for (i = 0; i < p->notes.len; i++)
         snap_text_add(&t, "  - %s\n", p->notes.data[i]);

@@ -14,6 +14,7 @@
 #include "format/memimage.h"
 #include "host/hash.h"
 #include "host/lineage.h"
+#include "host/private.h"
 
 /* ---- seal -------------------------------------------------------- */
 
@@ -182,20 +183,11 @@ const struct snap_step_ops snap_step_current = { .apply = current_apply };
 
 /* ---- removing ---------------------------------------------------- */
 
-static int remove_snapshot_apply(struct snap_act *a, const struct snap_step *s)
+static int remove_rest(struct snap_act *a, const char *dir)
 {
-    const char *dir = snap_step_get(s, "path");
-    AUTO_FREE char *manifest = snap_printf("%s/%s", dir, SNAP_MANIFEST_FILE);
     AUTO_FREE char *memory = snap_printf("%s/%s", dir, SNAP_MEMORY_FILE);
-    int rc;
+    int rc = snap_fs_remove(a->sc, memory);
 
-    /* By an earlier try that was interrupted, or by hand since. */
-    if (access(dir, F_OK) && errno == ENOENT) return 0;
-    /* The manifest first: a snapshot is listed whole or not at all. */
-    rc = snap_fs_remove(a->sc, manifest);
-    a->past_commit |= !rc;
-    if (!rc) rc = snap_fs_sync_dir(a->sc, dir);
-    if (!rc) rc = snap_fs_remove(a->sc, memory);
     if (rc) return rc;
     if (!rmdir(dir) || errno == ENOENT) return 0;
     if (errno != ENOTEMPTY && errno != EEXIST)
@@ -205,6 +197,24 @@ static int remove_snapshot_apply(struct snap_act *a, const struct snap_step *s)
             "'%s' holds files that are not the snapshot's and was kept",
             dir));
     return 0;
+}
+
+static int remove_snapshot_apply(struct snap_act *a, const struct snap_step *s)
+{
+    const char *dir = snap_step_get(s, "path");
+    const char *keep = snap_step_get(s, "keep");
+    AUTO_FREE char *manifest = snap_printf("%s/%s", dir, SNAP_MANIFEST_FILE);
+    int rc;
+
+    /* By an earlier try that was interrupted, or by hand since. */
+    if (access(dir, F_OK) && errno == ENOENT) return 0;
+    /* The manifest first: a snapshot is listed whole or not at all. */
+    rc = snap_fs_remove(a->sc, manifest);
+    a->past_commit |= !rc;
+    if (!rc) rc = snap_fs_sync_dir(a->sc, dir);
+    if (rc) return rc;
+    if (keep && !access(keep, F_OK)) return snap_private_make(a->sc, keep);
+    return remove_rest(a, dir);
 }
 
 const struct snap_step_ops snap_step_remove_snapshot = {

@@ -95,6 +95,7 @@ void libxl_snapshot_result_dispose(libxl_snapshot_result *r)
 {
     free(r->plan);
     free(r->directory);
+    free(r->memory);
     snap_strings_dispose(&r->advice);
     snap_strings_dispose(&r->left);
     snap_strings_dispose(&r->notes);
@@ -273,9 +274,12 @@ int libxl_snapshot_delete(libxl_snapshot_ctx *ctx,
     fake_log("delete domain=%s directory=%s keep_layers=%d speed=%llu dry=%d",
              p->domain_name, p->set->directory, p->keep_layers,
              (unsigned long long)p->speed_bytes, p->dry_run);
+    if (p->keep_memory) fake_log("keep memory");
     for (i = 0; i < p->nothers; i++)
         fake_log("other=%s", p->others[i].manifest.name);
     memset(r, 0, sizeof(*r));
+    if (p->keep_memory)
+        r->memory = snap_printf("%s/memory.xl", p->set->directory);
     return fake_end(ctx, r);
 }
 

@@ -166,6 +166,38 @@ static void delete(void)
     rmdir(broken);
 }
 
+static void delete_keeping_memory(void)
+{
+    AUTO_FREE char *path = snap_printf("%s/web/s1/memory.xl\n", store);
+    AUTO_FREE char *left = snap_printf("%s/web/left", store);
+    AUTO_FREE char *memory = snap_printf("%s/memory.xl", left);
+    AUTO_FREE char *says = snap_printf("'%s' is there already and holds '%s'",
+                                       left, memory);
+
+    run("", "snapshot-delete", "--keep-memory", "web", "s1");
+    is_int(status, 0, "delete --keep-memory is done");
+    like(asked, "keep memory\n", "the library is told");
+    is_str(out, path, "and the path of the image printed");
+    run("", "snapshot-delete", "--keep-memory", "--json", "web", "s1");
+    path[strlen(path) - 1] = 0;
+    ok(member_is("memory", path), "--json has it");
+    run("", "snapshot-delete", "--json", "web", "s1");
+    unlike(asked, "keep memory", "without the option it goes");
+    like(out, "\"memory\": null", "and --json has none");
+    run("", "snapshot-delete", "--keep-memory", "--dry-run", "web", "s1");
+    is_str(out, "do this\nthen that\n", "a dry run prints the plan alone");
+    run("", "snapshot-delete", "--keep-memory", "--abandoned", "web");
+    is_int(status, 2, "--abandoned has no memory");
+    mkdir(left, 0700);
+    write_file(memory, "");
+    run("", "snapshot-create", "-n", "left", "5");
+    is_int(status, 1, "a name is taken as long as the image is there");
+    like(err, says, "which is named");
+    is_str(asked, "", "and nothing is begun");
+    unlink(memory);
+    rmdir(left);
+}
+
 /* The snapshots that the library was asked to delete, in order. */
 static const char *deleted(void)
 {
@@ -426,6 +458,7 @@ static void test(void)
     update_look();
     update_fails();
     delete();
+    delete_keeping_memory();
     delete_children();
     abandoned();
 }
