@@ -237,6 +237,9 @@ assert o["exit"] == 1 and o["domain"] is None and not o["xen_asked"]
 assert sorted(x["kind"] for x in o["orphans"]) == \
     ["directory", "file", "file", "overlay", "tag"], o["orphans"]
 EOS
+claim "as the schema says" schema snapshot-verify-orphans
+sed -i 's/"kind": "tag"/"kind": "sofa"/' "$work/out"
+claim "which would say no" not schema snapshot-verify-orphans
 
 make
 qemu-img snapshot -d s1 "$img/a.qcow2"
@@ -250,6 +253,9 @@ claim "a snapshot whose tag is gone" orphan image "$img/a.qcow2" \
     "s1', disk 'xvda': it has not its tag"
 claim "one whose base is gone" orphan image "$img/b.img" "it is gone"
 claim "and one whose memory is gone" orphan memory "$store/web/s2/memory.xl"
+run "$XL" snapshot-verify --orphans --json web
+claim "--json of what is gone is as the schema says" \
+    schema snapshot-verify-orphans
 manifest other s9 9 b.s1.qcow2 qcow2
 echo junk > "$store/web/s1/snapshot.json"
 run "$XL" snapshot-verify --orphans other
@@ -257,6 +263,8 @@ claim "another domain's snapshots are not asked for" exits 1
 claim "but what they name is theirs" test -z "$(grep "'s2'" "$work/out")"
 run "$XL" snapshot-verify --orphans web
 claim "a manifest that cannot be read" orphan manifest "$store/web/s1"
+run "$XL" snapshot-verify --orphans --json web
+claim "so is --json of one that cannot be read" schema snapshot-verify-orphans
 run "$XL" snapshot-verify --orphans web s1
 claim "--orphans takes no snapshot" exits 2
 
@@ -271,6 +279,11 @@ if [ "$(id -u)" = 0 ]; then
     claim "what looks like it is told" err_has "b.s1-r1.qcow2' looks abandoned"
     run "$XL" snapshot-delete --abandoned --dry-run web
     claim "a dry run looks all the same" exits 0
+    run "$XL" snapshot-delete --abandoned --dry-run --json web
+    claim "--json of it is as the schema says" schema snapshot-delete-abandoned
+    claim "and has what looks abandoned" out_has "b.s1-r1.qcow2"
+    sed -i 's/"removed": false/"removed": "no"/' "$work/out"
+    claim "which would say no" not schema snapshot-delete-abandoned
     echo junk > "$store/web/s2/snapshot.json"
     run "$XL" snapshot-delete --abandoned --yes web
     claim "nor is anything while a snapshot cannot be read" exits 1
