@@ -268,6 +268,54 @@ int libxl_snapshot_verify(libxl_snapshot_ctx *ctx,
                           const libxl_snapshot_set *set,
                           libxl_snapshot_findings *findings);
 
+/* ---- repair ------------------------------------------------------ */
+
+/* Something about a snapshot that is not right. */
+typedef struct {
+    char *part;                 /* "directory", "memory", "name", "parent", or
+                                 * a virtual device */
+    char *text;                 /* what is wrong, and what it becomes; or why
+                                 * that cannot be told */
+    bool can;                   /* it can be mended without guessing */
+    bool done;                  /* it was */
+} libxl_snapshot_mend;
+typedef struct {
+    libxl_snapshot_mend *data;
+    size_t len;
+} libxl_snapshot_mends;
+/* Frees what is in it. */
+void libxl_snapshot_mends_dispose(libxl_snapshot_mends *mends);
+
+typedef struct {
+    const char *domain_name;
+    const char *directory;      /* of the snapshot */
+    const char *current_path;   /* the hint file, in the directory where the
+                                 * domain's snapshots are called by the names
+                                 * of theirs; NULL: there is none */
+    /* The domain's other snapshots, and all that may have its images. */
+    const libxl_snapshot_set *others;
+    size_t nothers;
+    /* Why one of the domain's cannot be read, so that nothing is known from
+     * what is not found among them; NULL: all can. */
+    const char *unread;
+    bool protect;               /* set a lost immutable flag */
+    bool dry_run;               /* only list */
+    int lock_timeout_ms;
+    const char *retry_command;  /* the user's command, for the hint */
+} libxl_snapshot_repair_params;
+
+/*
+ * Mend what a manifest has wrong of its snapshot and what can be told without
+ * guessing: other names and numbers of what is still the same, a parent or an
+ * overlay that is gone; permissions; immutable flags.  Contents are neither
+ * changed, nor accepted when they differ.  Each change is whole by itself; on
+ * a failure those before it are done, and the same call makes the rest.  What
+ * else is wrong libxl_snapshot_verify finds.
+ */
+int libxl_snapshot_repair(libxl_snapshot_ctx *ctx,
+                          const libxl_snapshot_repair_params *params,
+                          libxl_snapshot_mends *mends);
+
 /* ---- images ------------------------------------------------------ */
 
 /* A number that is none, of an image or a snapshot in the lists below. */
@@ -472,6 +520,8 @@ typedef struct {
     const libxl_snapshot_set *others;
     size_t nothers;
     bool keep_layers;           /* merge nothing */
+    bool keep_memory;           /* the memory image stays, alone in its
+                                 * directory */
     uint64_t speed_bytes;       /* a second, at most, for merges that QEMU
                                  * does and for those into the base; 0: as
                                  * fast as it goes */
@@ -520,8 +570,6 @@ typedef struct {
 } libxl_snapshot_operation;
 /* All of them, or those of one domain. They are looked at without a lock: an
  * answer may be old when it arrives. */
-    bool keep_memory;           /* the memory image stays, alone in its
-                                 * directory */
 void libxl_snapshot_operations(const char *domain_name,
                                libxl_snapshot_operation **list, size_t *n);
 /* Frees the list and what is in it. */

@@ -290,6 +290,22 @@ static int run_verify(const struct scene *s, libxl_snapshot_ctx *sc)
     return libxl_snapshot_outcome(sc);
 }
 
+static int run_repair(const struct scene *s, libxl_snapshot_ctx *sc)
+{
+    AUTO_FREE char *directory = directory_of(1);
+    AUTO_FREE char *current = path_of("store/current");
+    libxl_snapshot_mends mends;
+
+    (void)s;
+    libxl_snapshot_repair(sc, &(libxl_snapshot_repair_params){
+        .domain_name = fake->name, .directory = directory,
+        .current_path = current, .lock_timeout_ms = LOCK_MS,
+        .retry_command = SCENE_AGAIN,
+    }, &mends);
+    libxl_snapshot_mends_dispose(&mends);
+    return libxl_snapshot_outcome(sc);
+}
+
 static int load_first(void *arg, libxl_snapshot_ctx *sc,
                       libxl_snapshot_images_params *again)
 {
@@ -418,6 +434,30 @@ static void a_leftover(const struct scene *s)
         || run_program((const char *const[]){
             "qemu-img", "create", "-q", "-f", "qcow2", other, "1M", NULL }))
         bail("qemu-img cannot create '%s'", left);
+}
+
+/* A snapshot whose overlay is gone, whose base was restored, which was renamed
+ * and opened to others. Of that only the overlay is seen by scene_look(): what
+ * is between two mends is not one of two states. */
+static void a_neglected_one(const struct scene *s)
+{
+    AUTO_FREE char *directory = directory_of(1);
+    AUTO_FREE char *manifest = path_of("store/s1/" SNAP_MANIFEST_FILE);
+    AUTO_FREE char *current = path_of("store/current");
+    AUTO_FREE char *overlay = path_of("img/xvda.1.qcow2");
+    AUTO_FREE char *base = path_of("img/a.qcow2");
+    AUTO_FREE char *copy = path_of("img/copy");
+
+    a_snapshot(s);
+    if (unlink(overlay) || chmod(directory, 0755)
+        || run_program((const char *const[]){ "cp", "-a", base, copy, NULL })
+        || rename(copy, base)
+        || run_program((const char *const[]){
+            "sed", "-i", "s/\"name\": \"s1\"/\"name\": \"old\"/", manifest,
+            NULL })
+        || run_program((const char *const[]){ "sed", "-i", "s/s1/old/",
+                                              current, NULL }))
+        bail("cannot neglect '%s'", directory);
 }
 
 /* The point where a line of the journal is synced. */
@@ -585,6 +625,9 @@ const struct scene scenes[] = {
     { "verify", a_snapshot, run_verify,
       LIBXL_SNAPSHOT_DISK_EXTERNAL, LIBXL_SNAPSHOT_DISK_INTERNAL,
       .off = true },
+    { "repair", a_neglected_one, run_repair,
+      LIBXL_SNAPSHOT_DISK_EXTERNAL, LIBXL_SNAPSHOT_DISK_INTERNAL,
+      .off = true, .no_journal = true },
     { "recover-suspended", an_interrupted_create, run_recover_all,
       LIBXL_SNAPSHOT_DISK_EXTERNAL, LIBXL_SNAPSHOT_DISK_INTERNAL,
       .dies_in = "recheck" },
@@ -762,7 +805,8 @@ static void look_at_snapshot(const char *manifest)
         snap_text_add(seen, " %s of %s", set.manifest.consistency,
                       set.manifest.parent ? set.manifest.parent : "nobody");
         for (i = 0; i < set.manifest.ndisks; i++)
-            snap_text_add(seen, " %s", set.manifest.disks[i].child);
+            snap_text_add(seen, " %s", set.manifest.disks[i].child
+                          ? set.manifest.disks[i].child : "no child");
     }
     libxl_snapshot_set_dispose(&set);
     snap_ctx_dispose(&quiet);

@@ -178,8 +178,10 @@ static char *settle(const struct scene *s, const struct expected *e,
                       outcome == LIBXL_SNAPSHOT_DONE);
         if (wrong) return wrong;
     }
-    /* The hint is the command to give. */
-    again = !strcmp(words->hint, SCENE_AGAIN);
+    /* The hint is the command to give. Where no journal is kept, who saw it
+     * killed gives it again. */
+    again = !strcmp(words->hint, SCENE_AGAIN)
+            || (s->no_journal && outcome < 0);
     if (!again) {
         run(s, RECOVER);
         again = words->outcome == LIBXL_SNAPSHOT_NOT_WHOLE

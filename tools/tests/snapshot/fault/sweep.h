@@ -134,6 +134,7 @@ struct scene {
     bool apart;                 /* overlays of one name, in two directories */
     bool block;                 /* the images stand on block devices */
     bool disk_only;             /* without memory */
+    bool no_journal;            /* the operation keeps none */
     const char *dies_in;        /* the step that the interrupted run began */
 };
 extern const struct scene scenes[];
