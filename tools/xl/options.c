@@ -91,8 +91,8 @@ static const struct xl_command commands[] = {
         "read its directory, the memory image to its end, each disk's image "
         "with what is below it, its tag, and that a frozen base was not "
         "written since. Images that nobody has open are read through by "
-        "qemu-img check, which can take long. Changes nothing. The exit "
-        "status is 0 when all is good, else 1."
+        "qemu-img check, which can take long. Changes nothing without "
+        "--repair. The exit status is 0 when all is good, else 1."
     },
     [CMD_RECOVER] = {
         "snapshot-recover", xl_snapshot_recover,
@@ -192,6 +192,9 @@ static const struct xl_option options[] = {
     { OPT_NO_PROTECT, 0, "no-protect", NULL,
       "do not set the immutable flag on frozen images",
       BIT(CREATE) | BIT(REVERT), false },
+    { OPT_NO_PROTECT, 0, "no-protect", NULL,
+      "with --repair: do not set the immutable flag on frozen images",
+      BIT(VERIFY), false },
     { OPT_UPDATE_CONFIG, 0, "update-config", "FILE",
       "put the domain's new images into the disk= list of this xl.cfg; the "
       "file as it was is kept beside it",
@@ -203,6 +206,11 @@ static const struct xl_option options[] = {
     { OPT_ORPHANS, 0, "orphans", NULL,
       "of all domains or of this one, what no snapshot needs and what "
       "snapshots miss, instead of one snapshot; status 1 if there is some",
+      BIT(VERIFY), false },
+    { OPT_REPAIR, 0, "repair", NULL,
+      "before that, put right what can be told without guessing: names, a "
+      "parent or an overlay that is gone, copies of frozen images, permissions, "
+      "immutable flags",
       BIT(VERIFY), false },
     { OPT_ABANDONED, 0, "abandoned", NULL,
       "remove the overlays of this domain that nothing needs any more, instead "
@@ -265,7 +273,10 @@ static const enum xl_opt contradictions[][2] = {
     { OPT_DISKS, OPT_ROOTS },
     { OPT_DISKS, OPT_LEAVES },
     { OPT_DISKS, OPT_PATH },
+    { OPT_ORPHANS, OPT_REPAIR },
+    { OPT_ORPHANS, OPT_NO_PROTECT },
     { OPT_ABANDONED, OPT_KEEP_LAYERS },
+    { OPT_ABANDONED, OPT_KEEP_MEMORY },
     { OPT_ABANDONED, OPT_UPDATE_CONFIG },
     { OPT_ABANDONED, OPT_SPEED },
     { OPT_KEEP_LAYERS, OPT_SPEED },
@@ -276,7 +287,6 @@ static const enum xl_opt contradictions[][2] = {
 #define NOPTIONS (sizeof(options) / sizeof(options[0]))
 #define NOTHER_ARGS (sizeof(other_args) / sizeof(other_args[0]))
 #define LONG_BASE 256           /* getopt's values of long options */
-    { OPT_ABANDONED, OPT_KEEP_MEMORY },
 
 const struct xl_command *xl_command_at(size_t i)
 {

@@ -47,6 +47,7 @@ enum xl_opt {
     OPT_UPDATE_CONFIG,
     OPT_CONFIG,
     OPT_ORPHANS,
+    OPT_REPAIR,
     OPT_ABANDONED,
     OPT_YES,
     OPT_STORE,

@@ -37,10 +37,12 @@ static bool wants_json(int argc, char **argv)
     return false;
 }
 
-/* snapshot-check --config reads files, which may be anybody's. */
+/* snapshot-check --config reads files, which may be anybody's; snapshot-verify
+ * --repair changes some. */
 static bool needs_root(const struct xl_request *rq)
 {
-    return rq->command->root && !xl_given(rq, OPT_CONFIG);
+    return (rq->command->root && !xl_given(rq, OPT_CONFIG))
+           || xl_given(rq, OPT_REPAIR);
 }
 
 /* A result nobody received is worth a message; what was done stays done. */

@@ -355,6 +355,49 @@ int libxl_snapshot_verify(libxl_snapshot_ctx *ctx,
     return 0;
 }
 
+void libxl_snapshot_mends_dispose(libxl_snapshot_mends *l)
+{
+    size_t i;
+
+    for (i = 0; i < l->len; i++) {
+        free(l->data[i].part);
+        free(l->data[i].text);
+    }
+    free(l->data);
+    memset(l, 0, sizeof(*l));
+}
+
+/* One that can be mended, and with $FAKE_UNCLEAR one that cannot. */
+int libxl_snapshot_repair(libxl_snapshot_ctx *ctx,
+                          const libxl_snapshot_repair_params *p,
+                          libxl_snapshot_mends *mends)
+{
+    libxl_snapshot_result ignored = { .plan = NULL };
+    bool unclear = getenv("FAKE_UNCLEAR");
+    size_t i;
+    int rc = fake_end(ctx, &ignored);
+
+    libxl_snapshot_result_dispose(&ignored);
+    fake_log("repair domain=%s directory=%s", p->domain_name, p->directory);
+    fake_log("current=%s protect=%d dry=%d lock=%d", p->current_path,
+             p->protect, p->dry_run, p->lock_timeout_ms);
+    fake_log("unread=%s retry=%s", fake_text(p->unread), p->retry_command);
+    for (i = 0; i < p->nothers; i++)
+        fake_log("other=%s", p->others[i].manifest.name);
+    *mends = (libxl_snapshot_mends){ .len = 1 + unclear };
+    mends->data = snap_zalloc(2 * sizeof(*mends->data));
+    mends->data[0] = (libxl_snapshot_mend){
+        .part = snap_strdup("parent"), .text = snap_strdup("gone; none then"),
+        .can = true, .done = !rc && !p->dry_run,
+    };
+    if (unclear)
+        mends->data[1] = (libxl_snapshot_mend){
+            .part = snap_strdup("name"),
+            .text = snap_strdup("nobody\033 knows"),
+        };
+    return rc;
+}
+
 void libxl_snapshot_inventory_dispose(libxl_snapshot_inventory *inventory)
 {
     snap_inventory_dispose(inventory);

@@ -447,6 +447,76 @@ static void abandoned(void)
     is_str(asked, "", "and nothing is done");
 }
 
+/* ---- verify --repair ------------------------------------------------- */
+
+static void repair(void)
+{
+    AUTO_FREE char *line = snap_printf("repair domain=web directory=%s/web/s1\n"
+                                       "current=%s/web/current protect=1 dry=0 "
+                                       "lock=60000\n", store, store);
+    AUTO_FREE char *retry = snap_printf(
+        "unread=- retry=xl snapshot-verify --store %s --no-protect --repair "
+        "web %s/web/s1\n", store, store);
+
+    run("", "snapshot-verify", "web", "s1");
+    is_int(status, 0, "verify alone");
+    unlike(asked, "repair", "mends nothing");
+    run("", "snapshot-verify", "--repair", "5", "s1");
+    is_int(status, 0, "verify --repair is done");
+    like(asked, line, "of the snapshot");
+    like(asked, "other=s2", "the others are known");
+    unlike(asked, "other=s1", "but not itself");
+    is_str(out, "parent: mended: gone; none then\n"
+           "Snapshot 's1' of domain 'web' is whole.\n", "what is mended comes "
+           "before what is found");
+    run("", "snapshot-verify", "--repair", "--no-protect", "--dry-run", "web",
+        "s1");
+    like(out, "parent: would be mended: gone", "a dry run says so");
+    like(asked, "protect=0 dry=1", "and the options are followed");
+    like(asked, retry, "they are in the command to repeat");
+    run("", "snapshot-verify", "--repair", "--json", "web", "s1");
+    like(out, "\"mends\": [\n        {\n            \"part\": \"parent\",\n"
+         "            \"can\": true,\n            \"done\": true,\n",
+         "--json lists it");
+    ok(member_is_int("exit", 0), "with the status");
+    setenv("FAKE_UNCLEAR", "1", 1);
+    run("", "snapshot-verify", "--repair", "web", "s1");
+    is_int(status, 1, "what cannot be told is no success");
+    like(out, "name: NOT mended: nobody\\x1b knows\n", "and is named");
+    run("", "snapshot-verify", "--repair", "--json", "web", "s1");
+    ok(member_is_int("exit", 1), "--json agrees");
+    unsetenv("FAKE_UNCLEAR");
+}
+
+static void repair_refused(void)
+{
+    AUTO_FREE char *cfg = in_dir("set.cfg");
+    AUTO_FREE char *broken = snap_printf("%s/web/torn", store);
+    AUTO_FREE char *file = snap_printf("%s/" SNAP_MANIFEST_FILE, broken);
+    AUTO_FREE char *unread = snap_printf("unread='%s' is broken: ", broken);
+
+    run("not whole", "snapshot-verify", "--repair", "web", "s1");
+    is_int(status, 4, "a repair that stops is not whole");
+    is_str(out, "", "and nothing is verified then");
+    mkdir(broken, 0700);
+    write_file(file, "{");
+    run("", "snapshot-verify", "--repair", "web", "s1");
+    like(asked, unread, "one of the domain's that cannot be read is told");
+    run("", "snapshot-verify", "--repair", "db", "other");
+    like(asked, "unread=-", "not one of another's");
+    unlink(file);
+    rmdir(broken);
+    write_file(cfg, "name='t1'\ndisk=['vdev=xvda,tag=t1']\n");
+    run("", "snapshot-verify", "--repair", "web", cfg);
+    is_int(status, 1, "a set made by hand is mended by hand");
+    is_str(asked, "", "and nothing is begun");
+    run("", "snapshot-verify", "--no-protect", "web", "s1");
+    is_int(status, 2, "--no-protect goes with --repair");
+    run("", "snapshot-verify", "--orphans", "--repair");
+    is_int(status, 2, "--orphans does not");
+    unlink(cfg);
+}
+
 static void test(void)
 {
     revert();
@@ -461,6 +531,8 @@ static void test(void)
     delete_keeping_memory();
     delete_children();
     abandoned();
+    repair();
+    repair_refused();
 }
 
 int main(int argc, char **argv)

@@ -196,6 +196,53 @@ echo junk > "$dir/memory.xl"
 chmod 600 "$dir/memory.xl"
 verify
 claim "and one that is none" says memory BAD "do not give it to xl restore"
+
+# ---- --repair, with locks of its own; what it mends: storage/test_repair ----
+
+# repair OPTION...: it may not set flags on these images.
+repair() {
+    # shellcheck disable=SC2016 # for the inner shell
+    run unshare -m sh -c 'mount -t tmpfs none /var/lib && exec "$@"' sh \
+        "$XL" snapshot-verify --repair --no-protect "$@" web s1
+}
+if [ "$(id -u)" = 0 ] && unshare -m true 2> "$work/err"; then
+    make
+    cp -a "$img/b.qcow2" "$img/c" && mv "$img/c" "$img/b.qcow2"
+    chmod 644 "$dir/snapshot.json"
+    cp "$dir/snapshot.json" "$work/before"
+    repair --dry-run
+    claim "a dry run of a repair tells that not all is good" exits 1
+    claim "what it would mend" says xvdb "would be mended" "its numbers"
+    claim "and what is wrong now" says directory BAD "is open to others"
+    claim "and changes nothing" cmp -s "$work/before" "$dir/snapshot.json"
+    repair
+    claim "what can be mended is" exits 0
+    claim "a base that was restored" says xvdb mended "its numbers are noted"
+    claim "an overlay that is gone" says xvdb mended "nothing stands on it"
+    claim "a manifest that others can read" says directory mended "mode 0644"
+    claim "and is good then" says directory good "nobody else"
+    run "$XL" snapshot-info web s1
+    claim "a snapshot without an overlay can be shown" exits 0
+    repair --json
+    claim "then there is nothing left" python3 - "$work/out" <<'EOS'
+import json, sys
+o = json.load(open(sys.argv[1]))
+assert o["exit"] == 0 and o["whole"] and o["mends"] == [], o
+EOS
+    sed -i 's/"created"/"parent": "lost", &/' "$dir/snapshot.json"
+    qemu-img snapshot -d s1 "$img/a.qcow2"
+    repair --json
+    claim "what cannot be mended is only told" python3 - "$work/out" <<'EOS'
+import json, sys
+o = json.load(open(sys.argv[1]))
+assert o["exit"] == 1 and not o["whole"], o
+assert [(m["part"], m["can"], m["done"]) for m in o["mends"]] == \
+    [("parent", True, True)], o["mends"]
+EOS
+else
+    skip "no root with a mount namespace: repair cannot be run"
+fi
+
 verify nosuch
 claim "verifying what is not there is refused" exits 1
 claim "with what helps" err_has "snapshot-list"
