@@ -44,3 +44,29 @@ int snap_op_read_memory(struct snap_ctx *sc, const struct snap_manifest *m,
                          path);
     return 0;
 }
+
+int snap_op_memory_config(struct snap_ctx *sc,
+                          const struct snap_memimage *image,
+                          struct snap_json **tree,
+                          struct snap_domconfig *config)
+{
+    int rc = snap_json_parse(sc, "the memory image's configuration",
+                             image->config, strlen(image->config), tree);
+
+    return rc ? rc : snap_domconfig_read(sc, *tree, config);
+}
+
+int snap_op_check_kind(struct snap_ctx *sc, const char *path,
+                       const struct snap_memimage *image,
+                       const struct snap_domconfig *config)
+{
+    const char *type = config->type ? config->type : "?";
+    bool hvm = !strcmp(type, "hvm");
+
+    if (image->hvm == (strcmp(type, "pv") != 0)
+        && image->has_emulator == hvm)
+        return 0;
+    return snap_fail(sc, ERROR_INVAL, "the memory image '%s' is not one of a "
+                     "%s guest, as its configuration says: it is not whole",
+                     path, type);
+}

@@ -66,6 +66,12 @@ int snap_op_drop_unused(struct snap_ctx *sc, struct snap_xen *x,
 int snap_op_unpause(struct snap_ctx *sc, struct snap_xen *x, int64_t domid,
                     const char *uuid);
 
+/* What the stock xl makes of a configuration file with `words` behind it (NULL:
+ * none): libxl's JSON of the domain, which is not created. In ask_xl.c. */
+int snap_op_ask_xl(struct snap_ctx *sc, const char *stock_xl,
+                   const char *file, const struct snap_strings *words,
+                   struct snap_json **out);
+
 /* Single-quote for a shell if needed; malloc'd. For hints only. */
 char *snap_op_quote(const char *word);
 /* What to know of a domain without a monitor; malloc'd. */

@@ -61,11 +61,6 @@ int snap_revert_merge_config(struct snap_revert *r);
 int snap_revert_read_config(struct snap_revert *r);
 int snap_revert_take_user_config(struct snap_revert *r);
 int snap_revert_choose_words(struct snap_revert *r);
-/* What xl makes of a configuration file with `words` behind it (NULL: none),
- * without doing it. */
-int snap_revert_ask_xl(struct snap_revert *r, const char *file,
-                       const struct snap_strings *words,
-                       struct snap_json **out);
 /* In revert.c: the tree with its disks as they will be. */
 int snap_revert_set_disks(struct snap_revert *r);
 /* In revert_images.c: */

@@ -5,51 +5,13 @@
  * `xl create` will get.  Before anything is destroyed the same words go to
  * `xl -N create`: what that prints is what will be built.
  */
-#include <errno.h>
 #include <string.h>
 
 #include "format/xlcfg.h"
-#include "host/run.h"
 #include "op/memory.h"
 #include "op/revert.h"
 
-#define XL_TIMEOUT_MS 60000
 #define NO_FILE "/dev/null"
-
-/* ---- asking xl --------------------------------------------------- */
-
-/* `xl -N create` parses it and prints JSON; nothing is created. */
-int snap_revert_ask_xl(struct snap_revert *r, const char *file,
-                       const struct snap_strings *words,
-                       struct snap_json **out)
-{
-    const char *const first[] = {
-        r->p->stock_xl, "-N", "create", "-q", "-f", file,
-    };
-    struct snap_strings argv = { 0 };
-    AUTO_FREE char *text = NULL;
-    const char *json;
-    size_t i;
-    int rc;
-
-    if (access(file, R_OK))
-        return snap_fail_errno(r->sc, errno, "cannot be read");
-    for (i = 0; i < sizeof(first) / sizeof(*first); i++)
-        snap_strings_add(&argv, first[i]);
-    for (i = 0; words && i < words->len; i++)
-        snap_strings_add(&argv, words->data[i]);
-    rc = snap_run_ok(r->sc, (const char *const *)argv.data, XL_TIMEOUT_MS,
-                     &text);
-    snap_strings_dispose(&argv);
-    if (rc) return rc;
-    json = strchr(text, '{');
-    if (!json || strchr(text, '(') == text)
-        return snap_fail(r->sc, ERROR_INVAL, "xl did not print it as JSON: "
-                         "set output_format=\"json\" in "
-                         "/etc/xen/xl.conf");
-    return snap_json_parse(r->sc, "what xl made of it", json, strlen(json),
-                           out);
-}
 
 /* ---- the configuration ------------------------------------------- */
 
@@ -66,10 +28,7 @@ static int read_stored(struct snap_revert *r)
         rc = snap_memimage_read_config(r->sc, r->memory_fd,
                                        r->f.memory_path, &r->image);
     if (!rc)
-        rc = snap_json_parse(r->sc, "the memory image's configuration",
-                             r->image.config, strlen(r->image.config),
-                             &r->tree);
-    if (!rc) rc = snap_domconfig_read(r->sc, r->tree, &r->config);
+        rc = snap_op_memory_config(r->sc, &r->image, &r->tree, &r->config);
     r->stored = !rc;
     return rc;
 }
@@ -81,7 +40,8 @@ static int use_user_config(struct snap_revert *r)
     struct snap_domconfig c = { 0 };
     int rc;
 
-    rc = snap_revert_ask_xl(r, r->p->domain_config, NULL, &user);
+    rc = snap_op_ask_xl(r->sc, r->p->stock_xl, r->p->domain_config, NULL,
+                        &user);
     if (!rc) rc = snap_domconfig_read(r->sc, user, &c);
     if (!rc)
         rc = snap_domconfig_fits(r->sc, &c, r->stored ? &r->config : NULL,
@@ -127,7 +87,8 @@ static int compare(struct snap_revert *r)
 {
     AUTO_JSON struct snap_json *got = NULL;
     AUTO_FREE char *field = NULL;
-    int rc = snap_revert_ask_xl(r, r->f.boot_file, &r->words, &got);
+    int rc = snap_op_ask_xl(r->sc, r->p->stock_xl, r->f.boot_file, &r->words,
+                            &got);
 
     if (rc) return rc;
     field = snap_xlcfg_difference(r->tree, got);

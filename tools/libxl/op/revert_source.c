@@ -20,21 +20,6 @@ static int open_memory(struct snap_revert *r)
                                &r->memory_fd);
 }
 
-/* The stream's kind of guest against the configuration's: `xl restore` finds
- * out only after the old domain is gone. */
-static int check_kind(struct snap_revert *r)
-{
-    const char *type = r->config.type ? r->config.type : "?";
-    bool hvm = !strcmp(type, "hvm");
-
-    if (r->image.hvm == (strcmp(type, "pv") != 0)
-        && r->image.has_emulator == hvm)
-        return 0;
-    return snap_fail(r->sc, ERROR_INVAL, "the memory image '%s' is not one "
-                     "of a %s guest, as its configuration says: it is not "
-                     "whole", r->f.memory_path, type);
-}
-
 int snap_revert_read_memory(struct snap_revert *r)
 {
     int rc = open_memory(r);
@@ -42,12 +27,10 @@ int snap_revert_read_memory(struct snap_revert *r)
     if (!rc)
         rc = snap_op_read_memory(r->sc, &r->p->set->manifest,
                                  r->f.memory_path, r->memory_fd, &r->image);
+    if (!rc)
+        rc = snap_op_memory_config(r->sc, &r->image, &r->tree, &r->config);
     if (rc) return rc;
-    rc = snap_json_parse(r->sc, "the memory image's configuration",
-                         r->image.config, strlen(r->image.config), &r->tree);
-    if (!rc) rc = snap_domconfig_read(r->sc, r->tree, &r->config);
-    if (rc) return rc;
-    rc = check_kind(r);
+    rc = snap_op_check_kind(r->sc, r->f.memory_path, &r->image, &r->config);
     if (rc) return rc;
     r->stored = true;
     r->f.memory_pages = r->image.pages;
@@ -67,7 +50,8 @@ int snap_revert_merge_config(struct snap_revert *r)
     int rc;
 
     if (!r->p->domain_config) return 0;
-    rc = snap_revert_ask_xl(r, r->p->domain_config, NULL, &user);
+    rc = snap_op_ask_xl(r->sc, r->p->stock_xl, r->p->domain_config, NULL,
+                        &user);
     for (i = 0; i < r->set.ndisks; i++)
         snap_strings_add(&vdevs, r->set.disks[i].vdev);
     if (!rc)

@@ -9,7 +9,6 @@
 #include <fcntl.h>
 #include <string.h>
 
-#include "format/domconfig.h"
 #include "host/hash.h"
 #include "host/image_check.h"
 #include "host/inuse.h"
@@ -102,11 +101,8 @@ static int check_config(struct snap_ctx *sc, const struct snap_manifest *m,
     AUTO_JSON struct snap_json *tree = NULL;
     struct snap_domconfig config = { 0 };
     size_t i;
-    int rc;
+    int rc = snap_op_memory_config(sc, image, &tree, &config);
 
-    rc = snap_json_parse(sc, "the memory image's configuration",
-                         image->config, strlen(image->config), &tree);
-    if (!rc) rc = snap_domconfig_read(sc, tree, &config);
     for (i = 0; !rc && i < m->ndisks; i++)
         if (!snap_domconfig_disk(&config, m->disks[i].vdev))
             rc = snap_fail(sc, ERROR_INVAL, "the configuration in the memory "
