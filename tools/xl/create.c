@@ -5,17 +5,15 @@
  */
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <time.h>
 
 #include "commands.h"
 #include "others.h"
 #include "overlay.h"
+#include "place.h"
 #include "say.h"
 #include "session.h"
 #include "snapconfig.h"
 #include "stock.h"
-#include "store.h"
 #include "update.h"
 
 /* What one snapshot-create is about; owns every string the params point to. */
@@ -25,10 +23,10 @@ struct create {
     libxl_snapshot_disk *disks;
     size_t ndisks;
     struct snap_strings targets;    /* absolute paths for disks[].target */
-    char *domain, *name, *directory, *domain_dir, *parent, *current, *stock;
+    char *domain, *stock;
+    struct xl_place place;
     struct xl_overlay overlay;
     libxl_snapshot_create_params p;
-    char *made;                 /* the highest directory that was */
     struct xl_update update;
 };
 
@@ -38,13 +36,8 @@ static void create_dispose(struct create *c)
     free(c->disks);
     snap_strings_dispose(&c->targets);
     free(c->domain);
-    free(c->name);
-    free(c->directory);
-    free(c->domain_dir);
-    free(c->made);
-    free(c->parent);
-    free(c->current);
     free(c->stock);
+    xl_place_dispose(&c->place);
     xl_overlay_dispose(&c->overlay);
     xl_update_dispose(&c->update);
 }
@@ -198,17 +191,11 @@ static int decide_disks(struct create *c)
  * the same thing said in another way. */
 static int decide_directory(struct create *c)
 {
-    const char *option = c->rq->value[OPT_PATH];
     AUTO_FREE char *memory = NULL;
-    size_t n;
+    char **directory = &c->place.directory;
     char *slash;
 
-    if (option) {
-        c->directory = xl_absolute(option);
-        n = strlen(c->directory);
-        while (n > 1 && c->directory[n - 1] == '/')
-            c->directory[--n] = 0;
-    }
+    *directory = xl_place_option(c->rq);
     if (!c->config.memory) return 0;
     memory = xl_config_resolve(&c->config, c->config.memory);
     slash = strrchr(memory, '/');
@@ -218,16 +205,16 @@ static int decide_directory(struct create *c)
                      "directory; leave it out, or write DIR/"
                      SNAP_MEMORY_FILE, c->config.path, c->config.memory);
     *slash = 0;
-    if (c->directory && strcmp(c->directory, memory))
-        return usage(c, "--path '%s' and memory in %s disagree",
-                     c->directory, c->config.path);
-    if (!c->directory) c->directory = snap_strdup(memory);
+    if (*directory && strcmp(*directory, memory))
+        return usage(c, "--path '%s' and memory in %s disagree", *directory,
+                     c->config.path);
+    if (!*directory) *directory = snap_strdup(memory);
     return 0;
 }
 
 static int check_name(struct create *c, const char *name)
 {
-    c->name = snap_strdup(name);
+    c->place.name = snap_strdup(name);
     return name ? xl_check_name(c->rq, name) : 0;
 }
 
@@ -249,65 +236,17 @@ static int decide(struct create *c)
     return rc;
 }
 
-/* ---- where it goes --------------------------------------------------- */
-
-/* The directory of a --path is made by the library, the one above it by
- * nobody: a typing error must not grow a tree. */
-static int check_above(struct create *c)
-{
-    AUTO_FREE char *above = snap_strdup(c->directory);
-    char *slash = strrchr(above, '/');
-    struct stat st;
-
-    slash[slash == above] = 0;
-    if (!stat(above, &st) && S_ISDIR(st.st_mode)) return 0;
-    return xl_fail(c->rq, XL_REFUSED, NULL, "the directory '%s', in which "
-                   "'%s' is to be made, does not exist", above,
-                   c->directory);
-}
-
-static int make_domain_dir(struct create *c)
-{
-    struct snap_ctx sc = SNAP_CTX_INIT;
-    int status = 0;
-
-    if (c->p.dry_run) return 0;
-    if (xl_store_make_domain_dir(&sc, c->domain_dir, &c->made))
-        status = xl_fail(c->rq, XL_REFUSED, NULL, "%s", sc.message);
-    snap_ctx_dispose(&sc);
-    return status;
-}
-
-static int decide_paths(struct create *c)
-{
-    bool in_store = !c->directory;
-    int status = 0;
-
-    c->domain_dir = xl_store_domain_dir(c->rq->store, c->domain);
-    if (!c->name)
-        c->name = xl_store_default_name(c->domain_dir, time(NULL));
-    else
-        status = xl_check_free(c->rq, c->domain_dir, c->name);
-    if (status) return status;
-    c->parent = xl_store_current(c->domain_dir);
-    c->current = snap_printf("%s/" XL_CURRENT_FILE, c->domain_dir);
-    if (!in_store)
-        return check_above(c);
-    c->directory = snap_printf("%s/%s", c->domain_dir, c->name);
-    return 0;
-}
-
 static void fill_params(struct create *c)
 {
     AUTO_FREE char *why = NULL;
 
-    c->overlay.domain_dir = c->domain_dir;
-    c->overlay.snapshot = c->name;
+    c->overlay.domain_dir = c->place.domain_dir;
+    c->overlay.snapshot = c->place.name;
     c->stock = xl_stock_find(c->rq->program, &why);
-    c->p.name = c->name;
-    c->p.directory = c->directory;
-    c->p.current_path = c->current;
-    c->p.parent = c->parent;
+    c->p.name = c->place.name;
+    c->p.directory = c->place.directory;
+    c->p.current_path = c->place.current;
+    c->p.parent = c->place.parent;
     c->p.overlay_path = xl_overlay_path;
     c->p.overlay_arg = &c->overlay;
     c->p.leave_paused = xl_given(c->rq, OPT_PAUSED);
@@ -325,27 +264,27 @@ static void print_created(const struct create *c,
 
     if (!c->p.dry_run)
         xl_note(c->rq, "Snapshot '%s' of domain '%s'%s%s; the domain stood "
-                "still for %lld.%03d s.", c->name, c->domain,
+                "still for %lld.%03d s.", c->place.name, c->domain,
                 class ? ": " : "", class ? class : "",
                 (long long)r->pause_ms / 1000, (int)(r->pause_ms % 1000));
     xl_result_notes(c->rq, r);
     if (c->p.dry_run)
         xl_result_plan(r);
     else
-        printf("%s\n", c->directory);
+        printf("%s\n", c->place.directory);
 }
 
 static void print_created_json(const struct create *c,
                                const libxl_snapshot_result *r)
 {
     struct snap_json *o = xl_result_json(c->rq, c->domain, r);
-    AUTO_FREE char *dir = xl_json_text(c->directory);
+    AUTO_FREE char *dir = xl_json_text(c->place.directory);
 
-    snap_json_set_str(o, "snapshot", c->name);
+    snap_json_set_str(o, "snapshot", c->place.name);
     snap_json_set_str(o, "directory", dir);
     snap_json_set_int(o, "domid", c->p.domid);
     snap_json_set_str(o, "consistency", r->manifest.consistency);
-    snap_json_set_str(o, "parent", c->parent);
+    snap_json_set_str(o, "parent", c->place.parent);
     snap_json_set_int(o, "pause_ms", r->pause_ms);
     snap_json_set_int(o, "still_ms", r->still_ms);
     snap_json_set_int(o, "memory_bytes", (int64_t)r->memory_bytes);
@@ -364,7 +303,7 @@ static int create_domain(struct create *c)
     rc = libxl_snapshot_create(s.ctx, &c->p, &result);
     if (rc) {
         status = xl_session_failed(&s, rc);
-        xl_store_unmake_domain_dir(c->domain_dir, c->made);
+        xl_place_unmake(&c->place);
     }
     xl_session_close(&s);
     if (!rc) xl_update_config(c->rq, c->domain, &result, &c->update);
@@ -389,8 +328,8 @@ int xl_snapshot_create(struct xl_request *rq)
     if (!status)
         status = xl_running_domain(rq, rq->args[0], &c.p.domid, &c.domain);
     if (!status) status = xl_update_look(rq, c.domain);
-    if (!status) status = decide_paths(&c);
-    if (!status) status = make_domain_dir(&c);
+    if (!status) status = xl_place_find(rq, c.domain, &c.place);
+    if (!status) status = xl_place_make(rq, &c.place);
     if (!status) {
         fill_params(&c);
         status = create_domain(&c);
