@@ -25,7 +25,8 @@ const struct snap_disk_driver *snap_disk_driver(bool external)
 }
 
 /* Not QEMU's: who serves it, and what to change. */
-static char *backend_reason(const struct snap_facts_disk *d)
+static char *backend_reason(const struct snap_facts *f,
+                            const struct snap_facts_disk *d)
 {
     if (d->backend_domid)
         return snap_printf("served by a driver domain (domain %lld), whose "
@@ -35,7 +36,10 @@ static char *backend_reason(const struct snap_facts_disk *d)
         return snap_printf("set up by the block script '%s', so the image is "
                            "not a file that can be snapshotted; use a qcow2 "
                            "or raw image with backendtype=qdisk", d->script);
-    if (!strcmp(d->backend, "qdisk")) return NULL;
+    /* Of one that is off, libxl chooses when it starts. */
+    if (!strcmp(d->backend, "qdisk")
+        || (!f->exists && !strcmp(d->backend, "unknown")))
+        return NULL;
     if (!strcmp(d->backend, "phy"))
         return snap_strdup("served by the kernel (phy), out of QEMU's reach; "
                            "use a qcow2 image, or a raw one with "
@@ -72,6 +76,7 @@ static char *layer_reason(const struct snap_image *im)
 static char *qemu_reason(const struct snap_facts *f,
                          const struct snap_facts_disk *d)
 {
+    if (!f->exists) return NULL;
     if (f->qmp_error)
         return snap_printf("QEMU cannot be asked: %s", f->qmp_error);
     if (!d->node)
@@ -107,7 +112,7 @@ char *snap_disk_common_reason(const struct snap_facts *f,
     if (!d->path || !*d->path) return snap_strdup("an empty drive");
     if (!d->readwrite) return snap_strdup("read-only");
     *ignored = false;
-    reason = backend_reason(d);
+    reason = backend_reason(f, d);
     if (reason) return reason;
     if (d->path[0] != '/')
         return snap_printf("its path '%s' is not absolute", d->path);

@@ -153,16 +153,23 @@ static void join_vbd(struct snap_facts *f, const struct snap_vbd *v)
     d->backend = snap_strdup(backend_word(v->backend));
 }
 
+static void disks_from_config(struct snap_facts *f)
+{
+    size_t i;
+
+    f->ndisks = f->config.ndisks;
+    f->disks = snap_zalloc((f->ndisks + 1) * sizeof(*f->disks));
+    for (i = 0; i < f->ndisks; i++)
+        disk_from_config(&f->config.disks[i], &f->disks[i]);
+}
+
 static int read_disks(struct snap_xen *x, struct snap_facts *f)
 {
     struct snap_vbds vbds;
     size_t i;
     int rc;
 
-    f->ndisks = f->config.ndisks;
-    f->disks = snap_zalloc((f->ndisks + 1) * sizeof(*f->disks));
-    for (i = 0; i < f->ndisks; i++)
-        disk_from_config(&f->config.disks[i], &f->disks[i]);
+    disks_from_config(f);
     rc = snap_xen_vbds(x, f->dom.domid, &vbds);
     for (i = 0; i < vbds.len; i++)
         join_vbd(f, &vbds.data[i]);
@@ -434,6 +441,33 @@ int snap_facts_read_users(struct snap_ctx *sc, struct snap_xen *x,
     if (!rc) rc = other_processes(sc, f);
     snap_lap(sc, &since_ms, "facts: who else");
     return rc;
+}
+
+static void read_chain(struct snap_ctx *sc, struct snap_facts_disk *d)
+{
+    if (!d->have_id || d->cdrom || !d->readwrite) return;
+    if (!snap_image_chain(sc, d->id.real, d->format, &d->chain)) return;
+    d->chain_error = snap_strdup(sc->message);
+    snap_clear(sc);
+}
+
+int snap_facts_of_config(struct snap_ctx *sc, const struct snap_json *tree,
+                         const char *name, struct snap_facts *out)
+{
+    size_t i;
+    int rc;
+
+    memset(out, 0, sizeof(*out));
+    rc = snap_domconfig_read(sc, tree, &out->config);
+    if (rc) return rc;
+    out->dom.name = snap_strdup(name);
+    out->dom.uuid = snap_strdup(out->config.uuid);
+    out->dom.type = out->config.type;
+    disks_from_config(out);
+    identify_images(sc, out);
+    for (i = 0; i < out->ndisks; i++)
+        read_chain(sc, &out->disks[i]);
+    return 0;
 }
 
 /* ---- the second look --------------------------------------------- */

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-only */
 /*
  * Reading facts about a running domain from Xen, xenstore, QEMU and the file
- * system; and the quick second look while it stands still.
+ * system, and the quick second look while it stands still; about one that is
+ * off from its configuration.
  */
 #ifndef SNAP_FACTS_READ_H
 #define SNAP_FACTS_READ_H
@@ -22,6 +23,14 @@ char *snap_facts_qmp_path(uint32_t domid);
 int snap_facts_read(struct snap_ctx *sc, struct snap_xen *x,
                     struct snap_worker *w, uint32_t domid,
                     struct snap_facts *out, struct snap_qmp **qmp);
+
+/*
+ * Of a domain that is off, by libxl's JSON of its configuration: its disks and
+ * their images.  That an image is gone, or cannot be read, is a fact
+ * (have_id, chain_error), not a failure.
+ */
+int snap_facts_of_config(struct snap_ctx *sc, const struct snap_json *tree,
+                         const char *name, struct snap_facts *out);
 
 /* Who else has the images that QEMU serves, or has them below its own:
  * disks[].users. Apart because it costs a look at every process, and a revert
