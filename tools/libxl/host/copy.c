@@ -21,6 +21,7 @@ struct copy {
     int in, out;
     struct stat st;             /* of the source, before */
     uint64_t done_bytes, total_bytes;
+    bool private;               /* 0600 and ours, whatever the source is */
     char *buf;                  /* once the kernel would not copy for us */
 };
 
@@ -155,7 +156,8 @@ static int copy_into(struct copy *c, const struct snap_place *at)
 
     rc = copy_contents(c);
     if (!rc) rc = check_unchanged(c);
-    if (!rc) rc = snap_fd_own_like(c->sc, c->out, c->to, &c->st);
+    if (!rc && !c->private)
+        rc = snap_fd_own_like(c->sc, c->out, c->to, &c->st);
     if (!rc) rc = snap_fd_sync(c->sc, c->out, c->to);
     if (!rc) rc = snap_place_sync(c->sc, at, c->to);
     if (rc) {
@@ -166,23 +168,38 @@ static int copy_into(struct copy *c, const struct snap_place *at)
     return 0;
 }
 
-int snap_fs_copy(struct snap_ctx *sc, const char *from, const char *to,
-                 const char *what)
+static int copy_file(struct copy *c)
 {
     AUTO_PLACE struct snap_place at = PLACE_INIT;
     AUTO_CLOSE int in = -1;
     AUTO_CLOSE int out = -1;
-    struct copy c = { .sc = sc, .from = from, .to = to,
-                      .what = what ? what : "copy" };
     int rc;
 
-    rc = snap_fd_open_regular(sc, from, O_RDONLY, &c.st, &in);
+    rc = snap_fd_open_regular(c->sc, c->from, O_RDONLY, &c->st, &in);
     if (rc) return rc;
-    rc = snap_place_enter(sc, to, &at);
+    rc = snap_place_enter(c->sc, c->to, &at);
     if (rc) return rc;
-    rc = snap_place_create(sc, &at, to, &out);
+    rc = snap_place_create(c->sc, &at, c->to, &out);
     if (rc) return rc;
-    c.in = in;
-    c.out = out;
-    return copy_into(&c, &at);
+    c->in = in;
+    c->out = out;
+    return copy_into(c, &at);
+}
+
+int snap_fs_copy(struct snap_ctx *sc, const char *from, const char *to,
+                 const char *what)
+{
+    struct copy c = { .sc = sc, .from = from, .to = to,
+                      .what = what ? what : "copy" };
+
+    return copy_file(&c);
+}
+
+int snap_fs_copy_private(struct snap_ctx *sc, const char *from,
+                         const char *to, const char *what)
+{
+    struct copy c = { .sc = sc, .from = from, .to = to, .what = what,
+                      .private = true };
+
+    return copy_file(&c);
 }

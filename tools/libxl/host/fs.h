@@ -95,6 +95,9 @@ int snap_fs_set_immutable(struct snap_ctx *sc, const char *path, bool on);
  * that changes meanwhile is a failure; sc->cancelled gives ERROR_ABORTED. */
 int snap_fs_copy(struct snap_ctx *sc, const char *from, const char *to,
                  const char *what);
+/* The same, but 0600 and ours from the beginning: a memory image. */
+int snap_fs_copy_private(struct snap_ctx *sc, const char *from,
+                         const char *to, const char *what);
 /* Owner, group and permission bits of `like` onto path, a regular file (no
  * link is followed to it). */
 int snap_fs_own_like(struct snap_ctx *sc, const char *path, const char *like);

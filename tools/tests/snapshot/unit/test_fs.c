@@ -620,6 +620,18 @@ static bool clones(const char *from)
     return !ioctl(out, FICLONE, in);
 }
 
+static void copies_in_private(void)
+{
+    AUTO_FREE char *from = in_tmp("open"), *to = in_tmp("private");
+
+    put(from, "memory");
+    if (chmod(from, 0666)) bail("chmod: %s", strerror(errno));
+    is_int(snap_fs_copy_private(&sc, from, to, "copy memory"), 0,
+           "a file is copied for us alone");
+    ok(equal_files(from, to), "byte for byte");
+    is_uint(mode_of(to), 0600, "whoever may read the original");
+}
+
 static void copies_fail_whole(void)
 {
     AUTO_FREE char *from = in_tmp("sparse,\n"), *to = in_tmp("stopped");
@@ -770,6 +782,7 @@ int main(void)
     syncs();
     sets_the_immutable_flag();
     copies();
+    copies_in_private();
     copies_fail_whole();
     gives_owners();
     publishes_alike();
