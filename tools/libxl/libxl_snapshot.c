@@ -6,6 +6,7 @@
 #include "libxl_snapshot.h"
 
 #include <errno.h>
+#include <libgen.h>
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
@@ -162,13 +163,13 @@ char *snap_op_unwatched(const char *domain_name)
                        "nobody will act on it", domain_name);
 }
 
-char *snap_op_utc(void)
+char *snap_op_utc(int64_t sec)
 {
-    time_t now = time(NULL);
+    time_t t = sec;
     struct tm tm;
     char text[32];
 
-    gmtime_r(&now, &tm);
+    gmtime_r(&t, &tm);
     strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%SZ", &tm);
     return snap_strdup(text);
 }
@@ -179,6 +180,26 @@ void snap_hold_drop(struct snap_hold *h)
     snap_journal_unlock(&h->journal);
     snap_xen_close(h->xen);
     h->xen = NULL;
+}
+
+int snap_op_check_directory(struct snap_ctx *sc, const char *directory,
+                            const char *name, bool dry_run)
+{
+    AUTO_FREE char *copy = snap_strdup(directory);
+    char *above;
+    struct stat st;
+
+    if (directory[0] != '/')
+        return snap_fail(sc, ERROR_INVAL, "the snapshot directory '%s' must "
+                         "be an absolute path", directory);
+    if (!lstat(directory, &st))
+        return snap_fail(sc, ERROR_INVAL, "'%s' exists: the name '%s' is in "
+                         "use; choose another name, or --path another "
+                         "directory", directory, name);
+    if (dry_run) return 0;
+    above = dirname(copy);
+    if (!stat(above, &st) && S_ISDIR(st.st_mode)) return 0;
+    return snap_fs_make_dir(sc, above);
 }
 
 int snap_op_lock_images(struct snap_ctx *sc, const struct snap_manifest *m,
@@ -266,7 +287,7 @@ int snap_op_journal_head(struct snap_ctx *sc, struct snap_journal *j,
                          const struct snap_manifest *m, const char *retry)
 {
     AUTO_JSON struct snap_json *head = snap_json_new_object();
-    AUTO_FREE char *utc = snap_op_utc();
+    AUTO_FREE char *utc = snap_op_utc(time(NULL));
     AUTO_FREE char *text = m ? snap_manifest_print(m) : NULL;
 
     snap_json_set_int(head, "journal", 1);

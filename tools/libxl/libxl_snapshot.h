@@ -228,6 +228,50 @@ int libxl_snapshot_create(libxl_snapshot_ctx *ctx,
                           const libxl_snapshot_create_params *params,
                           libxl_snapshot_result *result);
 
+/* ---- adopt ------------------------------------------------------- */
+
+typedef enum {
+    LIBXL_SNAPSHOT_ADOPT_TAG,       /* what: an internal snapshot's name */
+    LIBXL_SNAPSHOT_ADOPT_BASE,      /* what: absolute path of the layer */
+    LIBXL_SNAPSHOT_ADOPT_EXCLUDE,
+} libxl_snapshot_adopt_kind;
+
+typedef struct {
+    const char *vdev;
+    libxl_snapshot_adopt_kind kind;
+    const char *what;
+} libxl_snapshot_adopt_disk;
+
+typedef struct {
+    const char *domain_name;
+    const char *domain_config;  /* of a domain that is off: path of its xl.cfg;
+                                 * NULL: the one in the memory image */
+    const char *name;           /* as for create, like the next four */
+    const char *description;
+    const char *directory;
+    const char *parent;
+    const char *stock_xl;       /* reads the xl.cfg */
+    /* Of a disk that is not there, the tag called like the snapshot. */
+    const libxl_snapshot_adopt_disk *disks;
+    size_t ndisks;
+    const char *memory;         /* path of an image of `xl save`, which is
+                                 * copied; NULL: disks alone */
+    bool offline;               /* the domain was off then; without memory */
+    bool protect;               /* immutable flag on frozen bases */
+    bool dry_run;
+    int lock_timeout_ms;
+} libxl_snapshot_adopt_params;
+
+/*
+ * Write a manifest for a snapshot that was made by hand, by libvirt or by
+ * qemu-img: tags in the disks' present images, or layers below them that nobody
+ * writes any more, of a domain that runs or is off.  Whether memory and disks
+ * are of one instant cannot be seen.  Since 0.1.
+ */
+int libxl_snapshot_adopt(libxl_snapshot_ctx *ctx,
+                         const libxl_snapshot_adopt_params *params,
+                         libxl_snapshot_result *result);
+
 /* ---- reading ----------------------------------------------------- */
 
 typedef struct {
@@ -564,7 +608,7 @@ int libxl_snapshot_check(libxl_snapshot_ctx *ctx, uint32_t domid,
 
 /* A command that works on a domain now, or was interrupted there. */
 typedef struct {
-    char *domain, *what;        /* "create", "revert" or "delete" */
+    char *domain, *what;        /* "create", "revert", "delete", "adopt" */
     int pid;                    /* of the process that works on it; 0: none,
                                  * recover has to */
 } libxl_snapshot_operation;

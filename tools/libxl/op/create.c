@@ -6,6 +6,7 @@
 #include <libgen.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 
 #include "format/memimage.h"
 #include "op/create.h"
@@ -100,19 +101,9 @@ static int check_two_overlays(struct snap_ctx *sc,
 
 static int preflight(struct snap_create *c)
 {
-    AUTO_FREE char *copy = snap_strdup(c->p->directory);
-    char *parent;
-    struct stat st;
     size_t i, k;
-    int rc;
+    int rc = 0;
 
-    if (c->p->directory[0] != '/')
-        return snap_fail(c->sc, ERROR_INVAL, "the snapshot directory '%s' "
-                         "must be an absolute path", c->p->directory);
-    if (!lstat(c->p->directory, &st))
-        return snap_fail(c->sc, ERROR_INVAL, "'%s' exists: the name '%s' is "
-                         "in use; choose another name, or --path another "
-                         "directory", c->p->directory, c->p->name);
     for (i = 0; i < c->facts.ndisks; i++) {
         if (!c->choices[i].overlay) continue;
         rc = check_overlay(c->sc, &c->choices[i]);
@@ -120,10 +111,8 @@ static int preflight(struct snap_create *c)
             rc = check_two_overlays(c->sc, &c->choices[i], &c->choices[k]);
         if (rc) return rc;
     }
-    if (c->p->dry_run) return 0;
-    parent = dirname(copy);
-    if (!stat(parent, &st) && S_ISDIR(st.st_mode)) return 0;
-    return snap_fs_make_dir(c->sc, parent);
+    return snap_op_check_directory(c->sc, c->p->directory, c->p->name,
+                                   c->p->dry_run);
 }
 
 /* An external disk stands in the memory image as its frozen base, read-only,
@@ -186,7 +175,7 @@ static void make_manifest(struct snap_create *c, struct snap_manifest *m)
 
     m->name = snap_strdup(c->p->name);
     m->description = snap_strdup(c->p->description);
-    m->created = snap_op_utc();
+    m->created = snap_op_utc(time(NULL));
     m->domain_name = snap_strdup(c->facts.dom.name);
     m->domain_uuid = snap_strdup(c->facts.dom.uuid);
     m->domain_type = snap_strdup(c->facts.dom.type);

@@ -44,6 +44,11 @@ int snap_op_journal_mark(struct snap_ctx *sc, struct snap_journal *j,
 int snap_op_finish(struct snap_ctx *sc, int rc, int outcome,
                    const char *hint_fmt, ...) SNAP_PRINTF(4, 5);
 
+/* May a new snapshot's directory be made there?  What is above it is made now,
+ * but for a dry run. */
+int snap_op_check_directory(struct snap_ctx *sc, const char *directory,
+                            const char *name, bool dry_run);
+
 /* The locks of the images that a manifest names, each for us alone. */
 int snap_op_lock_images(struct snap_ctx *sc, const struct snap_manifest *m,
                         int timeout_ms, struct snap_image_locks *locks);
@@ -76,7 +81,7 @@ int snap_op_ask_xl(struct snap_ctx *sc, const char *stock_xl,
 char *snap_op_quote(const char *word);
 /* What to know of a domain without a monitor; malloc'd. */
 char *snap_op_unwatched(const char *domain_name);
-/* Now, UTC, "2026-01-02T03:04:05Z"; malloc'd. */
-char *snap_op_utc(void);
+/* A second since 1970 as UTC, "2026-01-02T03:04:05Z"; malloc'd. */
+char *snap_op_utc(int64_t sec);
 
 #endif

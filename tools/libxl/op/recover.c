@@ -195,6 +195,7 @@ static int undo_without_domain(struct snap_act *a, struct recover *r,
     return rc;
 }
 
+/* Or an adoption, which ends with its commit. */
 static int recover_create(struct recover *r, libxl_snapshot_result *result)
 {
     struct snap_interrupted *run = &r->run;
@@ -221,7 +222,9 @@ static int recover_create(struct recover *r, libxl_snapshot_result *result)
             r->sc->message ? r->sc->message : "?"));
         snap_clear(r->sc);
     }
-    rc = domain_is_there(r, &there);
+    /* Nothing of an adoption is the domain's. */
+    there = !strcmp(run->what, "adopt");
+    rc = there ? 0 : domain_is_there(r, &there);
     if (!rc && !there) {
         rc = undo_without_domain(&a, r, result);
     } else if (!rc) {
@@ -423,7 +426,7 @@ static int recover_open(struct recover *r, bool dry_run, int lock_timeout_ms,
     if (!rc) rc = snap_op_lock_images(r->sc, &run->manifest, lock_timeout_ms,
                                       &r->locks);
     if (rc) return rc;
-    if (!strcmp(run->what, "create"))
+    if (!strcmp(run->what, "create") || !strcmp(run->what, "adopt"))
         rc = recover_create(r, result);
     else if (!strcmp(run->what, "revert"))
         rc = recover_revert(r, result);

@@ -73,6 +73,10 @@ static const struct {
     [STEP_MERGE_END] = { "merge-end", "put {path} on {below} ({vdev})" },
     [STEP_PUT_BACK] = { "put-back", "call {aside} {path} again" },
     [STEP_REMOVE_LAYER] = { "remove-layer", "remove {path}" },
+    [STEP_MEMORY_COPY] = { "memory-copy",
+        "copy the memory image {from} to {path} ({bytes} bytes)" },
+    [STEP_NOTE_IMAGES] = { "note-images",
+        "see that the images are as they were, note how frozen bases look" },
 };
 
 void snap_plan_dispose(struct snap_plan *p)

@@ -45,6 +45,8 @@ enum snap_step_kind {
     STEP_MERGE_DOWN,
     STEP_PUT_BACK,
     STEP_REMOVE_LAYER,
+    STEP_MEMORY_COPY,
+    STEP_NOTE_IMAGES,
     STEP_KINDS              /* how many */
 };
 

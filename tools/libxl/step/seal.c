@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-only */
 /*
  * The steps after the commit of a create: to disk, protect, the manifest, the
- * hint; and removing a snapshot's directory.
+ * hint; their like for what was made by hand; and removing a snapshot's
+ * directory.
  */
 #include "step/step.h"
 
@@ -91,6 +92,64 @@ static int seal_apply(struct snap_act *a, const struct snap_step *s)
 }
 
 const struct snap_step_ops snap_step_seal = { .apply = seal_apply };
+
+/* ---- what was made by hand --------------------------------------- */
+
+static int memory_copy_apply(struct snap_act *a, const struct snap_step *s)
+{
+    AUTO_FREE char *head = snap_strdup(a->manifest->memory_head_sha256);
+    const char *from = snap_step_get(s, "from");
+    const char *path = snap_step_get(s, "path");
+    int rc;
+
+    rc = snap_fs_copy_private(a->sc, from, path, "copy memory");
+    if (!rc) rc = seal_memory(a, path);
+    if (rc || !strcmp(head, a->manifest->memory_head_sha256)) return rc;
+    return snap_fail(a->sc, ERROR_FAIL, "'%s' was exchanged before it was "
+                     "copied", from);
+}
+
+/* The directory is ours, so whatever has the name is. */
+static int memory_copy_undo(struct snap_act *a, const struct snap_step *s)
+{
+    return snap_fs_remove(a->sc, snap_step_get(s, "path"));
+}
+
+const struct snap_step_ops snap_step_memory_copy = {
+    .apply = memory_copy_apply, .undo = memory_copy_undo,
+};
+
+/* The plan was made before a base was protected: nobody wrote to it since. */
+static int note_again(struct snap_act *a, struct snap_manifest_disk *d)
+{
+    const struct snap_manifest_disk before = *d;
+    int rc = note_image(a, d);
+
+    if (rc) return rc;
+    if (before.dev != d->dev || before.ino != d->ino)
+        return snap_fail(a->sc, ERROR_FAIL, "disk '%s': '%s' was exchanged "
+                         "meanwhile", d->vdev, d->image);
+    if (d->type == SNAP_DISK_INTERNAL
+        || (before.size_bytes == d->size_bytes
+            && before.mtime_ns == d->mtime_ns))
+        return 0;
+    return snap_fail(a->sc, ERROR_FAIL, "disk '%s': somebody wrote to the "
+                     "base '%s' meanwhile", d->vdev, d->image);
+}
+
+static int note_images_apply(struct snap_act *a, const struct snap_step *s)
+{
+    size_t i;
+    int rc = 0;
+
+    for (i = 0; !rc && i < a->manifest->ndisks; i++)
+        rc = note_again(a, &a->manifest->disks[i]);
+    return rc ? rc : snap_fs_sync_dir(a->sc, snap_step_get(s, "directory"));
+}
+
+const struct snap_step_ops snap_step_note_images = {
+    .apply = note_images_apply,
+};
 
 /* ---- protect ----------------------------------------------------- */
 

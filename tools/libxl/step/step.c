@@ -44,6 +44,8 @@ static const struct snap_step_ops *const step_table[STEP_KINDS] = {
     [STEP_MERGE_DOWN] = &snap_step_merge_down,
     [STEP_PUT_BACK] = &snap_step_put_back,
     [STEP_REMOVE_LAYER] = &snap_step_remove_layer,
+    [STEP_MEMORY_COPY] = &snap_step_memory_copy,
+    [STEP_NOTE_IMAGES] = &snap_step_note_images,
 };
 
 const struct snap_step_ops *snap_step_ops(enum snap_step_kind kind)

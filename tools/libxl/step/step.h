@@ -161,6 +161,7 @@ extern const struct snap_step_ops
     snap_step_delete_tag_live, snap_step_delete_tag, snap_step_relink,
     snap_step_remove_snapshot,
     snap_step_merge_up, snap_step_merge_end, snap_step_merge_down,
-    snap_step_put_back, snap_step_remove_layer;
+    snap_step_put_back, snap_step_remove_layer,
+    snap_step_memory_copy, snap_step_note_images;
 
 #endif

@@ -7,10 +7,10 @@
  */
 #include "fault/sweep.h"
 
-#include <endian.h>
 #include <sys/prctl.h>
 #include <sys/un.h>
 
+#include "act/stream.h"
 #include "format/domconfig.h"
 #include "format/memimage.h"
 #include "host/monitor.h"
@@ -26,55 +26,6 @@ char fault_run_dir[64], fault_lock_dir[64];
 
 static struct snap_text stream; /* a memory image without xl's header */
 static char log_dir[128];
-
-/* ---- the domain's memory ----------------------------------------- */
-
-static void put(struct snap_text *t, const void *bytes, size_t len)
-{
-    snap_text_add_bytes(t, bytes, len);
-}
-
-static void put32(struct snap_text *t, uint32_t v)
-{
-    v = htole32(v);
-    put(t, &v, sizeof(v));
-}
-
-static void put_record(struct snap_text *t, uint32_t type, uint32_t len)
-{
-    static const char zeros[64];
-
-    put32(t, type);
-    put32(t, len);
-    put(t, zeros, (len + 7) & ~7u);
-}
-
-/* As the format documents of Xen 4.17 have it; one page. */
-static void make_stream(void)
-{
-    static const char zeros[4096];
-
-    stream.len = 0;
-    put(&stream, "LibxlFmt\0\0\0\2\0\0\0\0", 16);
-    put_record(&stream, 1, 0);                  /* libxc's context */
-    put(&stream, "\xff\xff\xff\xff\xff\xff\xff\xff" "XENF" "\0\0\0\3", 16);
-    put(&stream, zeros, 8);
-    put32(&stream, 2);                          /* x86 HVM */
-    put32(&stream, 12);
-    put32(&stream, 4);
-    put32(&stream, 17);
-    put_record(&stream, 0x10, 0);               /* static data end */
-    put32(&stream, 1);                          /* page data */
-    put32(&stream, 8 + 8 + sizeof(zeros));
-    put32(&stream, 1);
-    put32(&stream, 0);
-    put(&stream, zeros, 8);
-    put(&stream, zeros, sizeof(zeros));
-    put_record(&stream, 9, 16);                 /* HVM context */
-    put_record(&stream, 10, 16);                /* HVM parameters */
-    put_record(&stream, 0, 0);                  /* libxc's end */
-    put_record(&stream, 0, 0);                  /* libxl's end */
-}
 
 /* ---- what the toolstack knows ------------------------------------ */
 
@@ -287,7 +238,7 @@ void host_start(const char *dir, const char *const images[HOST_DISKS])
 
     if (!host) {
         host = fault_share(sizeof(*host));
-        make_stream();
+        stream_put(&stream);
     }
     snprintf(log_dir, sizeof(log_dir), "%s", dir);
     *host = (struct host){ .keeper = getpid() };

@@ -193,6 +193,28 @@ static int run_revert(const struct scene *s, libxl_snapshot_ctx *sc)
     return libxl_snapshot_outcome(sc);
 }
 
+/* What the snapshot s1 consists of, once more, as if others had made it. */
+static int run_adopt(const struct scene *s, libxl_snapshot_ctx *sc)
+{
+    AUTO_FREE char *base = path_of("img/a.qcow2");
+    AUTO_FREE char *memory = path_of("store/s1/" SNAP_MEMORY_FILE);
+    AUTO_FREE char *directory = path_of("store/adopted");
+    const libxl_snapshot_adopt_disk disks[] = {
+        { "xvda", LIBXL_SNAPSHOT_ADOPT_BASE, base },
+        { "xvdb", LIBXL_SNAPSHOT_ADOPT_TAG, "s1" },
+    };
+    libxl_snapshot_result result = { 0 };
+
+    (void)s;
+    libxl_snapshot_adopt(sc, &(libxl_snapshot_adopt_params){
+        .domain_name = fake->name, .name = "adopted", .directory = directory,
+        .disks = disks, .ndisks = HOST_DISKS,
+        .memory = memory, .lock_timeout_ms = LOCK_MS,
+    }, &result);
+    libxl_snapshot_result_dispose(&result);
+    return libxl_snapshot_outcome(sc);
+}
+
 /* Not the one that is deleted. */
 static int load_others(const struct scene *s, libxl_snapshot_ctx *sc,
                        libxl_snapshot_set *others, size_t *n)
@@ -618,6 +640,8 @@ const struct scene scenes[] = {
     { "delete-live-middle", a_snapshot, run_delete,
       LIBXL_SNAPSHOT_DISK_EXTERNAL, LIBXL_SNAPSHOT_DISK_EXTERNAL,
       .above = 2, .deletes = 2 },
+    { "adopt", a_snapshot, run_adopt,
+      LIBXL_SNAPSHOT_DISK_EXTERNAL, LIBXL_SNAPSHOT_DISK_INTERNAL },
     { "check", NULL, run_check,
       LIBXL_SNAPSHOT_DISK_AUTO, LIBXL_SNAPSHOT_DISK_AUTO },
     { "abandoned", a_leftover, run_abandoned,

@@ -53,6 +53,8 @@ static void test_words_stay(void)
         { STEP_MERGE_UP, "merge-up" }, { STEP_MERGE_END, "merge-end" },
         { STEP_MERGE_DOWN, "merge-down" },
         { STEP_PUT_BACK, "put-back" }, { STEP_REMOVE_LAYER, "remove-layer" },
+        { STEP_MEMORY_COPY, "memory-copy" },
+        { STEP_NOTE_IMAGES, "note-images" },
     };
     size_t i;
 
