@@ -106,7 +106,7 @@ _xl_snapshot_kind()
         else
             _xl_snapshot_offer < <(_xl_snapshot_snapshots "$3")
         fi ;;
-    *-CONFIG)
+    FILE | *-CONFIG)
         _xl_snapshot_files -f ;;
     esac
 }

@@ -16,6 +16,7 @@ int xl_snapshot_delete(struct xl_request *rq);
 int xl_snapshot_check(struct xl_request *rq);
 int xl_snapshot_verify(struct xl_request *rq);
 int xl_snapshot_recover(struct xl_request *rq);
+int xl_snapshot_adopt(struct xl_request *rq);
 
 /*
  * Run one command line whose argv[0] is the command's name: parse, --help,

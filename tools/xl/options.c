@@ -21,6 +21,7 @@
 #define LOCK_TIMEOUT_S 60
 #define LOCK_TIMEOUT_MAX_S 86400
 #define DESCRIPTION_MAX_BYTES 4096
+#define DISKS_MAX 1024
 
 static const struct xl_command commands[] = {
     [CMD_CREATE] = {
@@ -103,6 +104,17 @@ static const struct xl_command commands[] = {
         "domain that was left suspended goes on. Nothing is done to a domain "
         "whose command still runs."
     },
+    [CMD_ADOPT] = {
+        "snapshot-adopt", xl_snapshot_adopt,
+        "Adopt a snapshot that was made by hand",
+        "DOMAIN NAME [VDEV=WHAT...]", 2, 2 + DISKS_MAX, true,
+        "Writes down what a snapshot consists of that xl save, qemu-img or "
+        "libvirt made, so that the other commands work on it. WHAT is "
+        "tag:TAG, an internal snapshot in the disk's image, or base:PATH, a "
+        "layer below it that nobody writes any more. A disk that is not named "
+        "has the tag NAME. The images stay as they are. Prints the snapshot's "
+        "directory."
+    },
 };
 
 static const struct xl_option options[] = {
@@ -111,7 +123,7 @@ static const struct xl_option options[] = {
       BIT(CREATE), false },
     { OPT_DESCRIPTION, 'd', "description", "TEXT",
       "a text to keep with the snapshot",
-      BIT(CREATE), false },
+      BIT(CREATE) | BIT(ADOPT), false },
     { OPT_LIVE, 'l', "live", NULL,
       "write most of the memory while the domain runs; it then stands still "
       "for a shorter time (not for PV domains)",
@@ -126,7 +138,7 @@ static const struct xl_option options[] = {
     { OPT_PATH, 0, "path", "DIR",
       "the snapshot's directory itself, instead of one in the store; it must "
       "not exist",
-      BIT(CREATE), false },
+      BIT(CREATE) | BIT(ADOPT), false },
     { OPT_PATH, 0, "path", "DIR",
       "list the snapshots in this directory, instead of those of the store",
       BIT(LIST), false },
@@ -184,14 +196,14 @@ static const struct xl_option options[] = {
       BIT(REVERT), false },
     { OPT_EXCLUDE, 0, "exclude", "VDEV",
       "leave this disk out; can be repeated",
-      BIT(CREATE), true },
+      BIT(CREATE) | BIT(ADOPT), true },
     { OPT_EXCLUDE, 0, "exclude", "VDEV",
       "accept that this disk, which the snapshot left out, has changed "
       "since; can be repeated",
       BIT(REVERT), true },
     { OPT_NO_PROTECT, 0, "no-protect", NULL,
       "do not set the immutable flag on frozen images",
-      BIT(CREATE) | BIT(REVERT), false },
+      BIT(CREATE) | BIT(REVERT) | BIT(ADOPT), false },
     { OPT_NO_PROTECT, 0, "no-protect", NULL,
       "with --repair: do not set the immutable flag on frozen images",
       BIT(VERIFY), false },
@@ -203,6 +215,16 @@ static const struct xl_option options[] = {
       "say instead whether the domain could be started from this xl.cfg "
       "without harm to a snapshot",
       BIT(CHECK), false },
+    { OPT_CONFIG, 0, "config", "FILE",
+      "the xl.cfg of a domain that is off: which disks it has",
+      BIT(ADOPT), false },
+    { OPT_MEMORY, 0, "memory", "FILE",
+      "a file of xl save that is of the same instant as the disks; it is "
+      "copied",
+      BIT(ADOPT), false },
+    { OPT_OFFLINE, 0, "offline", NULL,
+      "the domain was off at the snapshot, so its disks were at rest",
+      BIT(ADOPT), false },
     { OPT_ORPHANS, 0, "orphans", NULL,
       "of all domains or of this one, what no snapshot needs and what "
       "snapshots miss, instead of one snapshot; status 1 if there is some",
@@ -280,6 +302,7 @@ static const enum xl_opt contradictions[][2] = {
     { OPT_ABANDONED, OPT_UPDATE_CONFIG },
     { OPT_ABANDONED, OPT_SPEED },
     { OPT_KEEP_LAYERS, OPT_SPEED },
+    { OPT_MEMORY, OPT_OFFLINE },
     { OPT_QUIET, OPT_VERBOSE },
 };
 

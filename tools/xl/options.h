@@ -46,6 +46,8 @@ enum xl_opt {
     OPT_NO_PROTECT,
     OPT_UPDATE_CONFIG,
     OPT_CONFIG,
+    OPT_MEMORY,
+    OPT_OFFLINE,
     OPT_ORPHANS,
     OPT_REPAIR,
     OPT_ABANDONED,
@@ -71,6 +73,7 @@ enum xl_cmd {
     CMD_CHECK,
     CMD_VERIFY,
     CMD_RECOVER,
+    CMD_ADOPT,
     CMD_COUNT
 };
 

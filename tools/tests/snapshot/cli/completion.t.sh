@@ -113,6 +113,7 @@ offers "SNAPSHOT-CONFIG: files" x.cfg xl snapshot-create web x
 offers "nothing behind the last argument" '' xl snapshot-create web x.cfg ''
 offers "--path: directories" 'a dir' xl snapshot-create --path 'a'
 offers "--store: directories" other xl snapshot-list --store = o
+offers "--config: files" x.cfg xl snapshot-adopt --config x
 offers "--name: nothing" '' xl snapshot-create --name ''
 
 finish

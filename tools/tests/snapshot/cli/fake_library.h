@@ -235,6 +235,31 @@ int libxl_snapshot_create(libxl_snapshot_ctx *ctx,
     return fake_end(ctx, r);
 }
 
+int libxl_snapshot_adopt(libxl_snapshot_ctx *ctx,
+                         const libxl_snapshot_adopt_params *p,
+                         libxl_snapshot_result *r)
+{
+    static const char *const kinds[] = { "tag", "base", "exclude" };
+    size_t i;
+
+    fake_log("adopt domain=%s name=%s description=%s", p->domain_name,
+             p->name, fake_text(p->description));
+    fake_log("directory=%s", p->directory);
+    fake_log("config=%s parent=%s memory=%s", fake_text(p->domain_config),
+             fake_text(p->parent), fake_text(p->memory));
+    fake_log("offline=%d protect=%d dry=%d lock=%d stock=%s", p->offline,
+             p->protect, p->dry_run, p->lock_timeout_ms,
+             fake_text(p->stock_xl));
+    for (i = 0; i < p->ndisks; i++)
+        fake_log("disk %s %s %s", p->disks[i].vdev, kinds[p->disks[i].kind],
+                 fake_text(p->disks[i].what));
+    memset(r, 0, sizeof(*r));
+    r->memory_bytes = 4096;
+    r->manifest.consistency = snap_strdup("full");
+    r->manifest.created = snap_strdup("2026-01-02T03:04:05Z");
+    return fake_end(ctx, r);
+}
+
 int libxl_snapshot_revert(libxl_snapshot_ctx *ctx,
                           const libxl_snapshot_revert_params *p,
                           libxl_snapshot_result *r)

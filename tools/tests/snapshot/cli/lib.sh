@@ -59,4 +59,5 @@ not() { ! "$@" 2> /dev/null; }
 plain() { ! LC_ALL=C grep -q '[^ -~]' "$work/$1"; }
 # shellcheck disable=SC2034 # for the test
 COMMANDS='snapshot-create snapshot-revert snapshot-list snapshot-info
-snapshot-delete snapshot-check snapshot-verify snapshot-recover'
+snapshot-delete snapshot-check snapshot-verify snapshot-recover
+snapshot-adopt'
