@@ -307,6 +307,11 @@ struct draft {
     char *name;             /* that it has or will have */
 };
 
+static char *draft_name(const char *target)
+{
+    return snap_printf(".%s.new", target);
+}
+
 static bool no_tmpfile(int errnoval)
 {
     return errnoval == EOPNOTSUPP || errnoval == EISDIR || errnoval == EINVAL;
@@ -410,7 +415,7 @@ static int publish(struct snap_ctx *sc, const char *path, const char *bytes,
     rc = snap_place_enter(sc, path, &at);
     if (rc) return rc;
     d.dir = at.dir;
-    d.name = snap_printf(".%s.new", at.name);
+    d.name = draft_name(at.name);
     if (draft_open(&d) || write_all(d.fd, bytes, len))
         rc = snap_fail_errno(sc, errno, "cannot write '%s'", path);
     else if (like)
@@ -431,6 +436,17 @@ int snap_fs_publish_like(struct snap_ctx *sc, const char *path,
                          const struct stat *like)
 {
     return publish(sc, path, bytes, len, replace, like);
+}
+
+int snap_fs_unpublish(struct snap_ctx *sc, const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    size_t dir = slash ? (size_t)(slash + 1 - path) : 0;
+    AUTO_FREE char *name = draft_name(path + dir);
+    AUTO_FREE char *draft = snap_printf("%.*s%s", (int)dir, path, name);
+    int rc = snap_fs_remove(sc, draft);
+
+    return rc ? rc : snap_fs_remove(sc, path);
 }
 
 /* ---- space ---- */

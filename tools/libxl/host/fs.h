@@ -60,6 +60,9 @@ int snap_fs_publish(struct snap_ctx *sc, const char *path, const char *bytes,
 int snap_fs_publish_like(struct snap_ctx *sc, const char *path,
                          const char *bytes, size_t len, bool replace,
                          const struct stat *like);
+/* What was published goes, and what a process that died then left beside it;
+ * neither need be there. */
+int snap_fs_unpublish(struct snap_ctx *sc, const char *path);
 
 /* O_EXCL|O_CREAT|O_RDWR|O_CLOEXEC, 0600, with size_bytes of space allocated
  * by fallocate(2) without changing the visible size (KEEP_SIZE); a file system

@@ -192,7 +192,7 @@ static int manifest_apply(struct snap_act *a, const struct snap_step *s)
 
 static int manifest_undo(struct snap_act *a, const struct snap_step *s)
 {
-    return snap_fs_remove(a->sc, snap_step_get(s, "path"));
+    return snap_fs_unpublish(a->sc, snap_step_get(s, "path"));
 }
 
 const struct snap_step_ops snap_step_manifest = {
@@ -268,7 +268,7 @@ static int remove_snapshot_apply(struct snap_act *a, const struct snap_step *s)
     /* By an earlier try that was interrupted, or by hand since. */
     if (access(dir, F_OK) && errno == ENOENT) return 0;
     /* The manifest first: a snapshot is listed whole or not at all. */
-    rc = snap_fs_remove(a->sc, manifest);
+    rc = snap_fs_unpublish(a->sc, manifest);
     a->past_commit |= !rc;
     if (!rc) rc = snap_fs_sync_dir(a->sc, dir);
     if (rc) return rc;

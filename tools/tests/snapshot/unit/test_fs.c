@@ -696,6 +696,18 @@ static void publishes_alike(void)
     snap_clear(&sc);
 }
 
+static void unpublishes(void)
+{
+    AUTO_FREE char *path = in_tmp("mistake"), *left = in_tmp(".mistake.new");
+
+    put(path, "x");
+    put(left, "half");
+    is_int(snap_fs_unpublish(&sc, path), 0, "what was published goes");
+    ok(access(path, F_OK) && access(left, F_OK), "with what a process left "
+       "that died in between");
+    is_int(snap_fs_unpublish(&sc, path), 0, "neither need be there");
+}
+
 /* ---- a disk that fills up, in a tmpfs of our own ---- */
 
 static int on_small_disk(void)
@@ -786,6 +798,7 @@ int main(void)
     copies_fail_whole();
     gives_owners();
     publishes_alike();
+    unpublishes();
     survives_full_disks();
     encodes_names();
     is_int(snap_run_ok(&sc, argv, 0, NULL), 0, "all can be removed again");
