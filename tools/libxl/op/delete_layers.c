@@ -222,12 +222,16 @@ static char *why_not_live(struct snap_delete *d,
     return reason;
 }
 
-/* It is the domain's QEMU that has them. That it could not be seen how is not
- * to say that it cannot merge them. */
+/* It is the domain's QEMU that has them. That it could not be seen how, or that
+ * it is busy, is not to say that it cannot merge them. */
 static int check_seen(struct snap_delete *d, const struct snap_delete_layer *l)
 {
     size_t i;
 
+    if (l->live && l->live->filtered)
+        return snap_fail(d->sc, ERROR_INVAL, "disk '%s': a block job (a "
+                         "backup, a mirror) works on it in QEMU; wait until it "
+                         "has ended", l->live->vdev);
     if (l->live && !l->live->chain_error) return 0;
     if (d->now.qmp_error)
         return snap_fail(d->sc, ERROR_FAIL, "QEMU cannot be asked: %s",
