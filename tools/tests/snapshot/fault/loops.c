@@ -2,6 +2,8 @@
 /* Block devices for scenes whose images stand on them: loop devices. */
 #include "fault/sweep.h"
 
+#include <sys/file.h>
+
 #include "qmp/server.h"
 #include "tap.h"
 
@@ -9,11 +11,17 @@
 
 static char *attached[HOST_DISKS];
 
+/* Of two that are told of the same free device the second opens it, too, to find
+ * out: that would be one more user of the first one's image. So one at a time. */
 static char *attach(const char *file)
 {
-    char *device = read_program((const char *const[]){
-        "losetup", "-f", "--show", file, NULL });
+    int control = open("/dev/loop-control", O_RDONLY | O_CLOEXEC);
+    char *device;
 
+    if (control >= 0) flock(control, LOCK_EX);
+    device = read_program((const char *const[]){
+        "losetup", "-f", "--show", file, NULL });
+    if (control >= 0) close(control);
     if (device) device[strcspn(device, "\n")] = '\0';
     if (device && *device) return device;
     free(device);
