@@ -272,8 +272,10 @@ static int remove_snapshot_apply(struct snap_act *a, const struct snap_step *s)
     a->past_commit |= !rc;
     if (!rc) rc = snap_fs_sync_dir(a->sc, dir);
     if (rc) return rc;
-    if (keep && !access(keep, F_OK)) return snap_private_make(a->sc, keep);
-    return remove_rest(a, dir);
+    if (!keep) return remove_rest(a, dir);
+    if (!access(keep, F_OK)) return snap_private_make(a->sc, keep);
+    if (errno == ENOENT) return remove_rest(a, dir);
+    return snap_fail_errno(a->sc, errno, "cannot look at '%s'", keep);
 }
 
 const struct snap_step_ops snap_step_remove_snapshot = {

@@ -199,15 +199,16 @@ static int run_adopt(const struct scene *s, libxl_snapshot_ctx *sc)
     AUTO_FREE char *base = path_of("img/a.qcow2");
     AUTO_FREE char *memory = path_of("store/s1/" SNAP_MEMORY_FILE);
     AUTO_FREE char *directory = path_of("store/adopted");
+    AUTO_FREE char *xl = path_of("bin/xl");
     const libxl_snapshot_adopt_disk disks[] = {
         { "xvda", LIBXL_SNAPSHOT_ADOPT_BASE, base },
         { "xvdb", LIBXL_SNAPSHOT_ADOPT_TAG, "s1" },
     };
     libxl_snapshot_result result = { 0 };
 
-    (void)s;
     libxl_snapshot_adopt(sc, &(libxl_snapshot_adopt_params){
         .domain_name = fake->name, .name = "adopted", .directory = directory,
+        .domain_config = s->off ? xl : NULL, .stock_xl = xl,
         .disks = disks, .ndisks = HOST_DISKS,
         .memory = memory, .lock_timeout_ms = LOCK_MS,
     }, &result);
@@ -243,7 +244,7 @@ static int run_delete(const struct scene *s, libxl_snapshot_ctx *sc)
         && !load_others(s, sc, others, &n))
         libxl_snapshot_delete(sc, &(libxl_snapshot_delete_params){
             .domain_name = fake->name, .set = &set, .current_path = current,
-            .others = others, .nothers = n,
+            .others = others, .nothers = n, .keep_memory = s->keep_memory,
             .lock_timeout_ms = LOCK_MS, .retry_command = SCENE_AGAIN,
         }, &result);
     for (i = 0; i < n; i++) libxl_snapshot_set_dispose(&others[i]);
@@ -616,6 +617,9 @@ const struct scene scenes[] = {
     { "delete-off", a_snapshot, run_delete,
       LIBXL_SNAPSHOT_DISK_INTERNAL, LIBXL_SNAPSHOT_DISK_INTERNAL,
       .off = true, .deletes = 1 },
+    { "delete-keep-memory", a_snapshot, run_delete,
+      LIBXL_SNAPSHOT_DISK_INTERNAL, LIBXL_SNAPSHOT_DISK_INTERNAL,
+      .off = true, .deletes = 1, .keep_memory = true },
     { "delete-layers", a_snapshot, run_delete,
       LIBXL_SNAPSHOT_DISK_EXTERNAL, LIBXL_SNAPSHOT_DISK_INTERNAL,
       .deletes = 1 },
@@ -642,6 +646,9 @@ const struct scene scenes[] = {
       .above = 2, .deletes = 2 },
     { "adopt", a_snapshot, run_adopt,
       LIBXL_SNAPSHOT_DISK_EXTERNAL, LIBXL_SNAPSHOT_DISK_INTERNAL },
+    { "adopt-off", a_snapshot, run_adopt,
+      LIBXL_SNAPSHOT_DISK_EXTERNAL, LIBXL_SNAPSHOT_DISK_INTERNAL,
+      .off = true },
     { "check", NULL, run_check,
       LIBXL_SNAPSHOT_DISK_AUTO, LIBXL_SNAPSHOT_DISK_AUTO },
     { "abandoned", a_leftover, run_abandoned,

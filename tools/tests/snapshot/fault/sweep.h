@@ -124,7 +124,7 @@ struct scene {
     /* The operation; its outcome. */
     int (*run)(const struct scene *scene, libxl_snapshot_ctx *sc);
     libxl_snapshot_disk_kind first, second;     /* of the disks */
-    bool live, off, keep;
+    bool live, off, keep, keep_memory;
     /* How many external ones stand on that; which of all is deleted, from 1. */
     unsigned above, deletes;
     bool grows;                 /* the present images hold most */
