@@ -68,6 +68,20 @@ xl_ok "middle: the next one is whole" snapshot-verify g1 s3
 is "middle: the guest reads what it wrote" "$(sum g1 6)" "$s"
 comes_back g1 "middle"
 
+# ---- somebody else's job
+
+# The node that the guest's first disk is on.
+node=$("$STOCK_XL" qemu-monitor-command g1 'info block' |
+    sed -n "s,^\([^ :]*\): $D/g1-0.s3.qcow2.*,\1,p")
+"$STOCK_XL" qemu-monitor-command g1 "block_stream $node 1"
+ok "busy: somebody has a job on the disk" wait_for 60 has_job g1
+xl_exits 1 "busy: then it is refused" snapshot-delete g1 s3
+like "busy: and it says why" "$err" \
+    "disk 'xvda': a block job .* wait until it has ended"
+ok "busy: nothing was touched" test -d "$STORE/g1/s3"
+"$STOCK_XL" qemu-monitor-command g1 "block_job_cancel $node"
+ok "busy: it ends" wait_for 60 no_job g1
+
 # ---- interrupted: it is undone
 
 filled g1 6

@@ -70,6 +70,11 @@ is_off
 rm "$D/g1-0.s3.qcow2" "$D/g1-1.s3.qcow2"
 present0=$(echo "$D"/g1-0*.s3-r1.qcow2)
 present1=$(echo "$D"/g1-1*.s3-r1.qcow2)
+fallocate -l $(($(stat -f -c '%a * %S' /disk) - 262144)) /disk/filler
+xl_exits 1 "last: without room for it it is refused" snapshot-delete g1 s3
+like "last: with what is missing" "$err" \
+    "merging into .* may take [0-9]+ MiB .*make room first, or keep the layers"
+rm /disk/filler
 a=$(contents "$present0" qcow2)
 b=$(contents "$present1" qcow2)
 xl_ok "last: it is done" snapshot-delete g1 s3
