@@ -77,9 +77,9 @@ int snap_qmp_flush(struct snap_qmp *q, const struct snap_fs_id *file,
                    const char *format, int timeout_ms);
 
 /*
- * Of an image by that name that no disk reads any more, but that QEMU keeps open
- * because it was opened with the disk: it lets go of what is below.  Else that
- * would be in use for ever, and no snapshot could be made of it.  ERROR_FAIL
+ * Of an image by that name that no disk reads any more, but that QEMU keeps
+ * open because it was opened with the disk: it lets go of what is below.  Else
+ * that would be in use for ever, and no snapshot could be made of it.  ERROR_FAIL
  * when QEMU does not want to; an image that it has not is no error.
  */
 int snap_qmp_sever(struct snap_qmp *q, const char *path, int timeout_ms);

@@ -102,6 +102,12 @@ void snap_lap(struct snap_ctx *sc, int64_t *since_ms, const char *what)
     *since_ms = now;
 }
 
+int snap_check_cancelled(struct snap_ctx *sc)
+{
+    return sc->cancelled ? snap_fail(sc, ERROR_ABORTED, "interrupted by a "
+                                     "signal") : 0;
+}
+
 void snap_clear(struct snap_ctx *sc)
 {
     if (!sc) return;

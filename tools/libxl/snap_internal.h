@@ -48,6 +48,8 @@ int snap_within(struct snap_ctx *sc, int rc, const char *fmt, ...)
     SNAP_PRINTF(3, 4);
 /* Forget the recorded error: the caller answered it. */
 void snap_clear(struct snap_ctx *sc);
+/* 0; or ERROR_ABORTED, recorded, when a signal said that it is to end. */
+int snap_check_cancelled(struct snap_ctx *sc);
 void snap_log(struct snap_ctx *sc, enum snap_log_level level,
               const char *fmt, ...) SNAP_PRINTF(3, 4);
 /* For those who ask with -v -v: "WHAT, N ms" since *since_ms, which is set to

@@ -292,16 +292,10 @@ static int read_qemu(struct snap_ctx *sc, struct snap_xen *x,
                      struct snap_facts *f, struct snap_qmp **out)
 {
     AUTO_QMP struct snap_qmp *qmp = NULL;
-    AUTO_FREE char *pid = NULL;
-    int rc;
+    int rc = snap_xen_qemu_pid(x, f->dom.domid, &f->qemu_pid);
 
-    x->read_errno = 0;
-    pid = snap_xen_read(x, "/local/domain/%u/image/device-model-pid",
-                        f->dom.domid);
-    rc = snap_xen_all_read(x, "the device model", f->dom.domid);
     if (rc) return rc;
     f->qmp_path = snap_facts_qmp_path(f->dom.domid);
-    f->qemu_pid = pid ? atoi(pid) : 0;
     if (f->qemu_pid > 0)
         f->qemu_start = snap_process_start_time(f->qemu_pid, NULL);
     if (f->qemu_pid <= 0 && access(f->qmp_path, F_OK)) return 0;

@@ -44,8 +44,7 @@ int snap_hash_file(struct snap_ctx *sc, int fd, const char *path,
 
     sha256_init(&sha);
     while (size >= 0 && n > 0) {
-        if (sc->cancelled)
-            return snap_fail(sc, ERROR_ABORTED, "interrupted by a signal");
+        if (sc->cancelled) return snap_check_cancelled(sc);
         n = add(&sha, fd, at, PIECE_BYTES);
         if (n > 0) at += n;
         snap_report_progress(sc, "checksum", at, size, n == 0);

@@ -26,8 +26,8 @@ static int run(struct snap_ctx *sc, int lock_fd, const char *const *argv,
     bool silent;
     int rc;
 
-    if (sc->cancelled)
-        return snap_fail(sc, ERROR_ABORTED, "interrupted by a signal");
+    rc = snap_check_cancelled(sc);
+    if (rc) return rc;
     rc = snap_run(sc, argv, &(struct snap_run_opts){
         .timeout_ms = MERGE_TIMEOUT_MS, .max_output = MAX_OUTPUT,
         .go_on = snap_run_not_cancelled, .go_on_arg = sc,

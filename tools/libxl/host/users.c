@@ -2,6 +2,8 @@
 /* See users.h. */
 #include "host/users.h"
 
+#include <unistd.h>
+
 static char *say(const struct snap_fs_id *id, const char *who)
 {
     return snap_printf("'%s' is in use by %s", id->real, who);
@@ -23,6 +25,21 @@ int snap_users_find(struct snap_ctx *sc, struct snap_xen *x,
     if (!rc && hits.len)
         *text = say(&ids[hits.data[0].image], hits.data[0].text);
     snap_claim_hits_dispose(&hits);
+    snap_inuse_dispose(&use);
+    return rc;
+}
+
+int snap_users_find_writer(struct snap_ctx *sc, const struct snap_fs_id *id,
+                           char **who)
+{
+    const int self = getpid();
+    struct snap_inuse use = { 0 };
+    size_t i;
+    int rc = snap_inuse_scan(sc, id, 1, &self, 1, &use);
+
+    *who = NULL;
+    for (i = 0; !rc && !*who && i < use.len; i++)
+        if (use.data[i].writes) *who = snap_strdup(use.data[i].text);
     snap_inuse_dispose(&use);
     return rc;
 }

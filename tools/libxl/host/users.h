@@ -16,4 +16,9 @@ int snap_users_find(struct snap_ctx *sc, struct snap_xen *x,
                     int64_t own_domid, const struct snap_fs_id *ids, size_t n,
                     const int *skip_pids, size_t nskip, char **text);
 
+/* *who: "process 812 (qemu-img)", the first who has the image open for writing,
+ * other than this process, malloc'd; NULL: nobody. */
+int snap_users_find_writer(struct snap_ctx *sc, const struct snap_fs_id *id,
+                           char **who);
+
 #endif

@@ -156,6 +156,16 @@ int snap_xen_all_read(struct snap_xen *x, const char *what, uint32_t domid)
                                  "domain %u", what, domid) : 0;
 }
 
+int snap_xen_qemu_pid(struct snap_xen *x, uint32_t domid, int *pid)
+{
+    AUTO_FREE char *text = NULL;
+
+    x->read_errno = 0;
+    text = snap_xen_read(x, "/local/domain/%u/image/device-model-pid", domid);
+    *pid = text ? atoi(text) : 0;
+    return snap_xen_all_read(x, "the device model", domid);
+}
+
 static long read_number(struct snap_xen *x, const char *dir, const char *key)
 {
     AUTO_FREE char *text = snap_xen_read(x, "%s/%s", dir, key);

@@ -62,6 +62,8 @@ int snap_xen_find(struct snap_xen *x, const char *text, uint32_t *domid);
 char *snap_xen_read(struct snap_xen *x, const char *fmt, ...)
     SNAP_PRINTF(2, 3);
 int snap_xen_all_read(struct snap_xen *x, const char *what, uint32_t domid);
+/* The process of a domain's QEMU, as libxl noted it; 0: there is none. */
+int snap_xen_qemu_pid(struct snap_xen *x, uint32_t domid, int *pid);
 /* Names in a directory; empty when it is not there. */
 int snap_xen_dir(struct snap_xen *x, struct snap_strings *out,
                  const char *fmt, ...) SNAP_PRINTF(3, 4);

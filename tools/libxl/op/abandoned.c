@@ -128,10 +128,9 @@ static void remove_one(struct removal *r,
                        const struct snap_inventory_image *listed)
 {
     bool gone = false;
-    int rc = r->sc->cancelled
-        ? snap_fail(r->sc, ERROR_ABORTED, "interrupted by a signal")
-        : check_listed(r, listed);
+    int rc = snap_check_cancelled(r->sc);
 
+    if (!rc) rc = check_listed(r, listed);
     if (!rc) rc = remove_file(r, listed, &gone);
     if (gone) snap_strings_add(&r->out->removed, listed->path);
     if (!rc) return;

@@ -9,7 +9,7 @@
 #include <sys/stat.h>
 
 #include "host/claims.h"
-#include "host/inuse.h"
+#include "host/users.h"
 #include "op/adopt.h"
 
 /* ---- the memory image -------------------------------------------- */
@@ -189,18 +189,12 @@ static int choose(struct snap_adopt *a)
 /* A frozen base is read by who stands on it, and written by nobody. */
 static int check_writers(struct snap_adopt *a, const struct snap_fs_id *base)
 {
-    const int self = getpid();
-    struct snap_inuse use = { 0 };
-    size_t i;
-    int rc = snap_inuse_scan(a->sc, base, 1, &self, 1, &use);
+    AUTO_FREE char *who = NULL;
+    int rc = snap_users_find_writer(a->sc, base, &who);
 
-    for (i = 0; !rc && i < use.len; i++)
-        if (use.data[i].writes)
-            rc = snap_fail(a->sc, ERROR_INVAL, "'%s' is not frozen: %s has it "
-                           "open for writing", base->real,
-                           use.data[i].text);
-    snap_inuse_dispose(&use);
-    return rc;
+    return rc || !who ? rc : snap_fail(a->sc, ERROR_INVAL, "'%s' is not "
+                                       "frozen: %s has it open for writing",
+                                       base->real, who);
 }
 
 static int check_claims(struct snap_adopt *a, const struct snap_fs_id *base)

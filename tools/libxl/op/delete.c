@@ -51,7 +51,6 @@ static int make_plan(struct snap_delete *d)
     int rc = look_at_memory(d);
 
     if (!rc) rc = snap_delete_look_at_layers(d);
-
     if (!rc) rc = snap_delete_plan_up(d);
     if (rc) return rc;
     d->plan.commit = d->plan.len;

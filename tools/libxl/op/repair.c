@@ -129,8 +129,7 @@ static int repair(struct snap_repair *r)
     size_t i;
     int rc = look(r);
 
-    if (!rc && r->sc->cancelled)
-        rc = snap_fail(r->sc, ERROR_ABORTED, "interrupted by a signal");
+    if (!rc) rc = snap_check_cancelled(r->sc);
     if (rc) return rc;
     for (i = 0; i < r->mends->len; i++)
         r->mends->data[i].can = r->how[i].change || r->how[i].act;

@@ -7,7 +7,7 @@
 
 #include "host/dependents.h"
 #include "host/hash.h"
-#include "host/inuse.h"
+#include "host/users.h"
 #include "op/repair.h"
 #include "plan/unharmed.h"
 
@@ -147,21 +147,6 @@ static int protect(struct snap_act *a, const struct snap_mend *m)
                      "the immutable flag: give --no-protect", m->to);
 }
 
-/* The first who has it open for writing; NULL: nobody. malloc'd. */
-static int find_writer(struct base *b, char **who)
-{
-    struct snap_inuse use = { .len = 0 };
-    int self = getpid();
-    size_t i;
-    int rc = snap_inuse_scan(b->r->sc, &b->id, 1, &self, 1, &use);
-
-    *who = NULL;
-    for (i = 0; !rc && !*who && i < use.len; i++)
-        if (use.data[i].writes) *who = snap_strdup(use.data[i].text);
-    snap_inuse_dispose(&use);
-    return rc;
-}
-
 /* One that was written is frozen no more. */
 static int look_at_flag(struct base *b)
 {
@@ -173,7 +158,7 @@ static int look_at_flag(struct base *b)
     if (!b->r->p->protect || !b->unharmed) return 0;
     rc = snap_fs_get_immutable(b->r->sc, b->id.real, &on, &have);
     if (rc || on || !have) return rc;
-    rc = find_writer(b, &who);
+    rc = snap_users_find_writer(b->r->sc, &b->id, &who);
     if (rc) return rc;
     m = add(b, snap_printf("the frozen base '%s' is not immutable; %s%s",
                            b->id.real, who ? "it cannot be now: it is open for "

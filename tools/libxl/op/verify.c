@@ -263,8 +263,7 @@ int libxl_snapshot_verify(libxl_snapshot_ctx *ctx,
     if (m->memory_path) verify_memory(ctx, set, out);
     for (i = 0; i < m->ndisks && !ctx->cancelled; i++)
         verify_disk(ctx, &m->disks[i], out);
-    if (ctx->cancelled)
-        return snap_fail(ctx, ERROR_ABORTED, "interrupted by a signal");
-    ctx->outcome = LIBXL_SNAPSHOT_DONE;
-    return 0;
+    rc = snap_check_cancelled(ctx);
+    if (!rc) ctx->outcome = LIBXL_SNAPSHOT_DONE;
+    return rc;
 }

@@ -110,8 +110,8 @@ static int check_built(struct snap_act *a, const struct snap_step *s)
         return snap_fail(a->sc, ERROR_FAIL, "`xl %s` said it built domain "
                          "'%s', but it is not there", verb(s), name);
     if (!rc) rc = await_monitor(a, &found);
-    if (!rc && !found && a->notes)
-        snap_strings_take(a->notes, snap_printf(
+    if (!rc && !found)
+        snap_act_remark(a, snap_printf(
             "xl's monitor of domain '%s' was not found: a reboot of the "
             "guest may not restart it", name));
     if (!rc) rc = await_opened(a, &vdev);
@@ -125,11 +125,9 @@ static int check_built(struct snap_act *a, const struct snap_step *s)
 static void note_shell(struct snap_act *a, const struct snap_step *s,
                        uint32_t domid)
 {
-    if (a->notes)
-        snap_strings_take(a->notes, snap_printf(
-            "`xl %s` left a domain '%s' (%u) behind: look at it, then `xl "
-            "destroy %u`", verb(s), snap_step_get(s, "domain"), domid,
-            domid));
+    snap_act_remark(a, snap_printf(
+        "`xl %s` left a domain '%s' (%u) behind: look at it, then `xl "
+        "destroy %u`", verb(s), snap_step_get(s, "domain"), domid, domid));
 }
 
 /* A build that failed late can leave a shell of a domain that holds the name:

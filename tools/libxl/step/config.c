@@ -151,10 +151,9 @@ static int drop_overlay(struct snap_act *a, const char *overlay,
     rc = stands_on(a, overlay, base, &ours);
     if (rc) return rc;
     if (!ours) {
-        if (a->notes)
-            snap_strings_take(a->notes, snap_printf(
-                "'%s' is not an overlay on '%s' and was left where it is",
-                overlay, base));
+        snap_act_remark(a, snap_printf(
+            "'%s' is not an overlay on '%s' and was left where it is",
+            overlay, base));
         return 0;
     }
     snap_step_arg(&look, "image", overlay);

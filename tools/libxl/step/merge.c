@@ -222,8 +222,7 @@ static int merge_down_idle(struct snap_act *a, const struct snap_step *s,
     if (!rc) rc = snap_aside_set(a, path, aside);
     if (!rc) rc = snap_aside_set(a, top, top_aside);
     if (!rc) rc = snap_step_check_idle(a, s, ids, 2);
-    if (!rc && a->sc->cancelled)
-        rc = snap_fail(a->sc, ERROR_ABORTED, "interrupted by a signal");
+    if (!rc) rc = snap_check_cancelled(a->sc);
     if (rc) return rc;
     /* The base is not what the snapshot froze any more. */
     a->past_commit = true;
@@ -356,7 +355,8 @@ static int discard(struct snap_act *a, const struct snap_step *s,
     if (!rc) rc = find_need(a, s, id, &why);
     if (rc) return rc;
     if (why) {
-        snap_act_remark(a, snap_printf("'%s' was not removed: %s", id->real, why));
+        snap_act_remark(a, snap_printf("'%s' was not removed: %s", id->real,
+                                       why));
         return 0;
     }
     rc = snap_manifests_note_overlay(a, s);
@@ -364,9 +364,9 @@ static int discard(struct snap_act *a, const struct snap_step *s,
     if (!rc) rc = snap_merge_release(a, s, id);
     if (!rc) rc = snap_fs_remove(a->sc, aside);
     if (!rc && yes(s, "spec"))
-        snap_act_remark(a, snap_printf("'%s' is gone: an xl.cfg that names it must "
-                              "have, instead: %s", path,
-                              snap_step_get(s, "spec")));
+        snap_act_remark(a, snap_printf("'%s' is gone: an xl.cfg that names it "
+                                       "must have, instead: %s", path,
+                                       snap_step_get(s, "spec")));
     return rc;
 }
 

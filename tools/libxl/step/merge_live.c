@@ -17,19 +17,6 @@
 
 /* ---- whose images ------------------------------------------------ */
 
-static int read_qemu_pid(struct snap_act *a, uint32_t domid, int *pid)
-{
-    AUTO_FREE char *text = NULL;
-    int rc;
-
-    a->xen->read_errno = 0;
-    text = snap_xen_read(a->xen, "/local/domain/%u/image/device-model-pid",
-                         domid);
-    rc = snap_xen_all_read(a->xen, "the device model", domid);
-    *pid = text ? atoi(text) : 0;
-    return rc;
-}
-
 int snap_merge_find_qemu(struct snap_act *a, const struct snap_step *s,
                          const struct snap_fs_id *ids, size_t n,
                          struct snap_merge_qemu *q)
@@ -41,7 +28,7 @@ int snap_merge_find_qemu(struct snap_act *a, const struct snap_step *s,
     if (!uuid) return 0;
     rc = snap_xen_find(a->xen, uuid, &q->domid);
     if (rc) return rc == ERROR_DOMAIN_NOTFOUND ? 0 : rc;
-    rc = read_qemu_pid(a, q->domid, &q->pid);
+    rc = snap_xen_qemu_pid(a->xen, q->domid, &q->pid);
     if (rc || q->pid <= 0 || !snap_process_start_time(q->pid, NULL)) return rc;
     return snap_inuse_of(a->sc, q->pid, ids, n, q->has);
 }
@@ -159,8 +146,7 @@ int snap_live_cancel(const struct snap_live *l)
     if (!rc && j.there && !snap_live_is(&j, "concluded"))
         rc = snap_live_tell(l, "job-cancel");
     if (!rc && j.there) rc = snap_live_await(l, "concluded", NULL, &j);
-    if (!rc && j.there)
-        rc = snap_live_tell(l, "job-dismiss");
+    if (!rc && j.there) rc = snap_live_tell(l, "job-dismiss");
     snap_qmp_job_dispose(&j);
     snap_act_drop_qmp(l->a);
     return rc;
@@ -229,8 +215,8 @@ int snap_live_lead(const struct snap_live *l, const char *status)
             snap_live_cancel(l);
             break;
         }
-        if (l->a->sc->cancelled) {
-            rc = snap_fail(l->a->sc, ERROR_ABORTED, "interrupted by a signal");
+        rc = snap_check_cancelled(l->a->sc);
+        if (rc) {
             snap_live_cancel(l);
             break;
         }

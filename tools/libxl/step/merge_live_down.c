@@ -164,8 +164,7 @@ static int let_go_over(const struct snap_live *l)
     int rc = snap_live_tell(l, "job-finalize");
 
     if (!rc) rc = snap_live_await(l, "concluded", NULL, &j);
-    if (!rc && j.there)
-        rc = snap_live_tell(l, "job-dismiss");
+    if (!rc && j.there) rc = snap_live_tell(l, "job-dismiss");
     if (!rc && j.error) rc = snap_live_fail_ended(l, &j);
     snap_qmp_job_dispose(&j);
     return rc;
@@ -247,8 +246,7 @@ static int lead_down(struct snap_live *l)
     }
     if (!rc) rc = snap_live_check_others(l);
     if (!rc) rc = snap_aside_freeze(l->a, l->base.real, false);
-    if (!rc && l->a->sc->cancelled)
-        rc = snap_fail(l->a->sc, ERROR_ABORTED, "interrupted by a signal");
+    if (!rc) rc = snap_check_cancelled(l->a->sc);
     if (rc) return rc;
     /* The base is not what the snapshot froze any more. */
     l->a->past_commit = true;

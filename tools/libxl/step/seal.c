@@ -159,10 +159,9 @@ static int protect_apply(struct snap_act *a, const struct snap_step *s)
     int rc = snap_fs_set_immutable(a->sc, path, true);
 
     if (rc <= 0) return rc;
-    if (a->notes)
-        snap_strings_take(a->notes, snap_printf(
-            "the file system of '%s' cannot protect it: nothing but care "
-            "keeps other programs from writing to this frozen base", path));
+    snap_act_remark(a, snap_printf(
+        "the file system of '%s' cannot protect it: nothing but care keeps "
+        "other programs from writing to this frozen base", path));
     return 0;
 }
 
@@ -233,7 +232,7 @@ static int current_apply(struct snap_act *a, const struct snap_step *s)
                          true)
         || !clean)
         return 0;
-    if (a->notes) snap_strings_add(a->notes, a->sc->message);
+    snap_act_remark(a, snap_strdup(a->sc->message));
     snap_clear(a->sc);
     return 0;
 }
@@ -251,10 +250,8 @@ static int remove_rest(struct snap_act *a, const char *dir)
     if (!rmdir(dir) || errno == ENOENT) return 0;
     if (errno != ENOTEMPTY && errno != EEXIST)
         return snap_fail_errno(a->sc, errno, "cannot remove '%s'", dir);
-    if (a->notes)
-        snap_strings_take(a->notes, snap_printf(
-            "'%s' holds files that are not the snapshot's and was kept",
-            dir));
+    snap_act_remark(a, snap_printf(
+        "'%s' holds files that are not the snapshot's and was kept", dir));
     return 0;
 }
 

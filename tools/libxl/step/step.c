@@ -173,8 +173,8 @@ static int apply_step(struct snap_act *a, const struct snap_plan *p, size_t i,
     int rc;
 
     *came = NOT_BEGUN;
-    if (i < p->commit && a->sc->cancelled)
-        return snap_fail(a->sc, ERROR_ABORTED, "interrupted by a signal");
+    rc = i < p->commit ? snap_check_cancelled(a->sc) : 0;
+    if (rc) return rc;
     rc = i == p->commit ? journal_manifest(a) : 0;
     /* The mark of this intention carries the previous "done" to disk. */
     if (!rc) rc = journal_mark(a, "intend", i, true);
