@@ -8,10 +8,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <libxl_utils.h>
-#include <sched.h>
 #include <signal.h>
 #include <string.h>
-#include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -19,6 +17,7 @@
 #include "format/manifest.h"
 #include "host/journal.h"
 #include "host/run.h"
+#include "namespace.h"
 #include "tap.h"
 
 #define DIR "/var/lib/img"
@@ -239,13 +238,6 @@ static void test_interrupted(void)
     ok(remove_listed() < 0 && is_there(OLD) && is_there(OLDER), "after a "
        "signal nothing goes");
     sc.cancelled = 0;
-}
-
-static bool own_namespace(void)
-{
-    return !unshare(CLONE_NEWNS)
-           && !mount("none", "/", "none", MS_REC | MS_PRIVATE, NULL)
-           && !mount("none", "/var/lib", "tmpfs", 0, "mode=755");
 }
 
 int main(void)

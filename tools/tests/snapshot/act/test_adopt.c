@@ -9,10 +9,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <libxl_utils.h>
-#include <sched.h>
 #include <signal.h>
 #include <string.h>
-#include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -21,6 +19,7 @@
 #include "format/memimage.h"
 #include "host/journal.h"
 #include "host/run.h"
+#include "namespace.h"
 #include "tap.h"
 
 #define DIR "/var/lib/img"
@@ -324,13 +323,6 @@ static void test_written(void)
     fake_set("/libxl/7/device/vbd/51712/params", "raw:" BASE);
     refused("it is the disk of domain", "a base that is another domain's "
             "disk");
-}
-
-static bool own_namespace(void)
-{
-    return !unshare(CLONE_NEWNS)
-           && !mount("none", "/", "none", MS_REC | MS_PRIVATE, NULL)
-           && !mount("none", "/var/lib", "tmpfs", 0, "mode=755");
 }
 
 int main(void)

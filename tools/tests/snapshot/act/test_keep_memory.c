@@ -8,15 +8,14 @@
 
 #include <errno.h>
 #include <libxl_utils.h>
-#include <sched.h>
 #include <string.h>
-#include <sys/mount.h>
 #include <sys/stat.h>
 
 #include "format/manifest.h"
 #include "host/fs.h"
 #include "host/journal.h"
 #include "host/run.h"
+#include "namespace.h"
 #include "tap.h"
 
 #define DIR "/var/lib/s1"
@@ -133,13 +132,6 @@ static void test_recover(void)
     is_int(libxl_snapshot_recover(&sc, "web", false, 0, &result), 0,
            "a delete that was interrupted is recovered");
     ok(is_kept(), "and keeps the memory image");
-}
-
-static bool own_namespace(void)
-{
-    return !unshare(CLONE_NEWNS)
-           && !mount("none", "/", "none", MS_REC | MS_PRIVATE, NULL)
-           && !mount("none", "/var/lib", "tmpfs", 0, "mode=755");
 }
 
 int main(void)

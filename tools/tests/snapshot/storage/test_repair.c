@@ -6,9 +6,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <sched.h>
 #include <signal.h>
-#include <sys/mount.h>
 #include <sys/wait.h>
 
 #include "format/manifest.h"
@@ -16,6 +14,7 @@
 #include "host/journal.h"
 #include "host/run.h"
 #include "op/op.h"
+#include "namespace.h"
 #include "tap.h"
 
 static char dir[] = "/tmp/snap-repair-XXXXXX";
@@ -545,13 +544,6 @@ static void test_interrupted(void)
     sc.cancelled = 1;
     ok(repair("s2") && says("s2", "lost"), "nor after a signal");
     sc.cancelled = 0;
-}
-
-static bool own_namespace(void)
-{
-    return !unshare(CLONE_NEWNS)
-           && !mount("none", "/", "none", MS_REC | MS_PRIVATE, NULL)
-           && !mount("none", "/var/lib", "tmpfs", 0, "mode=755");
 }
 
 int main(void)

@@ -6,14 +6,13 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
-#include <sched.h>
 #include <signal.h>
 #include <string.h>
-#include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 
 #include "host/fs.h"
+#include "namespace.h"
 #include "tap.h"
 
 static char base[] = "/var/lib/base";
@@ -25,13 +24,6 @@ static struct snap_image layers[2] = { { .path = top }, { .path = base } };
 static const struct snap_chain chain = { .data = layers, .len = 2 };
 static struct snap_image others[2] = { { .path = other }, { .path = base } };
 static const struct snap_chain beside = { .data = others, .len = 2 };
-
-static bool own_namespace(void)
-{
-    return !unshare(CLONE_NEWNS)
-           && !mount("none", "/", "none", MS_REC | MS_PRIVATE, NULL)
-           && !mount("none", "/var/lib", "tmpfs", 0, "mode=755");
-}
 
 static void make(const char *path)
 {
