@@ -11,8 +11,9 @@
 
 static char *attached[HOST_DISKS];
 
-/* Of two that are told of the same free device the second opens it, too, to find
- * out: that would be one more user of the first one's image. So one at a time. */
+/* Of two that are told of the same free device the second opens it, too, to
+ * find out: that would be one more user of the first one's image. So one at a
+ * time. */
 static char *attach(const char *file)
 {
     int control = open("/dev/loop-control", O_RDONLY | O_CLOEXEC);

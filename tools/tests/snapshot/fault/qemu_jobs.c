@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-only */
 /*
- * Block jobs of the domain's QEMU: what they copy is copied when they begin, and
- * each waits where a real one waits.
+ * Block jobs of the domain's QEMU: what they copy is copied when they begin,
+ * and each waits where a real one waits.
  */
 #include "fault/sweep.h"
 

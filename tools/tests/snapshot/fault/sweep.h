@@ -152,8 +152,13 @@ void scene_set(const struct scene *scene);
 void scene_clear(void);
 /* `xl snapshot-recover`; its outcome. */
 int scene_recover(libxl_snapshot_ctx *sc);
-/* All that can be seen of the host, as text, the same whenever it is the
- * same; malloc'd. */
+
+/* ---- look.c ------------------------------------------------------ */
+
+/* What the images hold, too. */
+extern bool look_sees_contents;
+/* All that can be seen of the scene's host, as text, the same whenever it is
+ * the same; malloc'd. */
 char *scene_look(void);
 
 /* ---- excuses.c --------------------------------------------------- */
