@@ -58,8 +58,8 @@ static int copy_extent(struct copy *c, off_t at, off_t end)
 
     while (at < end) {
         if (c->sc && c->sc->cancelled)
-            return snap_fail(c->sc, ERROR_ABORTED, "copying '%s' was stopped",
-                             c->from);
+            return snap_fail(c->sc, ERROR_ABORTED, "interrupted by a signal "
+                             "while '%s' was copied", c->from);
         n = copy_some(c, at, end - at < COPY_PIECE ? end - at : COPY_PIECE);
         if (n < 0 && errno == EINTR) continue;
         if (n < 0 && (errno == ENOSPC || errno == EDQUOT))

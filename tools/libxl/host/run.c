@@ -517,8 +517,9 @@ static int check_limits(struct child *c)
     if (c->opts->go_on && now - c->last_poll_ms >= POLL_CALLBACK_MS) {
         c->last_poll_ms = now;
         if (!c->opts->go_on(c->opts->go_on_arg))
-            return snap_fail(c->sc, ERROR_ABORTED, "'%s' was stopped",
-                             c->name);
+            return snap_fail(c->sc, ERROR_ABORTED, c->sc->cancelled
+                             ? "interrupted by a signal while '%s' ran"
+                             : "'%s' was stopped", c->name);
     }
     if (now < c->deadline_ms) return 0;
     return snap_fail(c->sc, ERROR_TIMEDOUT,

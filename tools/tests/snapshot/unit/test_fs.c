@@ -637,11 +637,14 @@ static void copies_fail_whole(void)
     AUTO_FREE char *from = in_tmp("sparse,\n"), *to = in_tmp("stopped");
 
     sc.cancelled = 1;
-    if (clones(from))
+    if (clones(from)) {
         skip("the file system clones: nothing to stop");
-    else
+    } else {
         ok(snap_fs_copy(&sc, from, to, "x") == ERROR_ABORTED &&
            access(to, F_OK), "a copy that is stopped leaves nothing");
+        like(sc.message, "interrupted by a signal while '",
+             "the message says that it was the signal");
+    }
     sc.cancelled = 0;
     snap_clear(&sc);
     is_int(snap_fs_copy(&sc, "/nonexistent", to, "x"), ERROR_NOTFOUND,

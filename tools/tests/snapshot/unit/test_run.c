@@ -304,6 +304,16 @@ static void asks_its_caller(void)
     is_int(rc, ERROR_ABORTED, "its refusal stops the program");
     is_int(calls, 1, "it is not asked again");
     ok(all_dead(&w), "the program is dead");
+    like(sc.message, "sh' was stopped", "the message names it");
+    snap_clear(&sc);
+    sc.cancelled = 1;
+    o = plain();
+    o.go_on = snap_run_not_cancelled;
+    o.go_on_arg = &sc;
+    is_int(snap_run(&sc, SH("sleep 60"), &o, &r), ERROR_ABORTED,
+           "a signal stops the program");
+    like(sc.message, "interrupted by a signal while '",
+         "the message says that it was the signal");
     snap_ctx_dispose(&sc);
 }
 
