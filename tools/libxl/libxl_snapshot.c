@@ -31,9 +31,18 @@ libxl_snapshot_ctx_alloc(const libxl_snapshot_callbacks *callbacks)
     return sc;
 }
 
+static void drop_held(struct snap_ctx *sc)
+{
+    if (!sc->held) return;
+    snap_hold_drop(sc->held);
+    free(sc->held);
+    sc->held = NULL;
+}
+
 void libxl_snapshot_ctx_free(libxl_snapshot_ctx *ctx)
 {
     if (!ctx) return;
+    drop_held(ctx);
     snap_ctx_dispose(ctx);
     free(ctx);
 }
@@ -265,18 +274,53 @@ int snap_op_unpause(struct snap_ctx *sc, struct snap_xen *x, int64_t domid,
     return rc;
 }
 
+int libxl_snapshot_lock(libxl_snapshot_ctx *ctx, const char *domain_name,
+                        const libxl_snapshot_set *set, int timeout_ms)
+{
+    struct snap_hold h = SNAP_HOLD_INIT;
+    int rc;
+
+    snap_op_begin(ctx, NULL);
+    drop_held(ctx);
+    rc = snap_op_lock(ctx, domain_name, timeout_ms, &h);
+    if (!rc && set)
+        rc = snap_op_lock_images(ctx, &set->manifest, timeout_ms, &h.locks);
+    if (rc) {
+        snap_hold_drop(&h);
+        return rc;
+    }
+    ctx->held = snap_zalloc(sizeof(*ctx->held));
+    *ctx->held = h;
+    return 0;
+}
+
+/* What the caller locked is the operation's from now on. */
+static bool take_over(struct snap_ctx *sc, const char *domain_name,
+                      struct snap_hold *h)
+{
+    AUTO_FREE char *path = snap_journal_path(domain_name);
+
+    if (!sc->held || strcmp(sc->held->journal.path, path)) return false;
+    h->journal = sc->held->journal;
+    h->locks = sc->held->locks;
+    free(sc->held);
+    sc->held = NULL;
+    return true;
+}
+
 int snap_op_lock(struct snap_ctx *sc, const char *domain_name,
-                 int timeout_ms, struct snap_journal *j)
+                 int timeout_ms, struct snap_hold *h)
 {
     AUTO_FREE char *quoted = snap_op_quote(domain_name);
     int rc;
 
-    rc = snap_journal_lock(sc, domain_name, timeout_ms, j);
-    if (rc || !j->open) return rc;
+    if (take_over(sc, domain_name, h)) return 0;
+    rc = snap_journal_lock(sc, domain_name, timeout_ms, &h->journal);
+    if (rc || !h->journal.open) return rc;
     rc = snap_fail(sc, ERROR_FAIL, "an earlier snapshot command on domain "
                    "'%s' was interrupted and is not finished: run `xl "
                    "snapshot-recover %s` first", domain_name, quoted);
-    snap_journal_unlock(j);
+    snap_journal_unlock(&h->journal);
     return snap_op_finish(sc, rc, LIBXL_SNAPSHOT_NOT_WHOLE,
                           "xl snapshot-recover %s", quoted);
 }

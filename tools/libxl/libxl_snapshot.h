@@ -19,7 +19,7 @@
  * and a later version.
  *
  * One context is used by one thread at a time, for one operation, and to find
- * its domain before; allocate a new one for the next.  The process must be root
+ * and lock its domain before; allocate a new one for the next.  The process must be root
  * in dom0.  It forks; children are reaped by pid, so the caller must not reap
  * with waitpid(-1).
  */
@@ -287,6 +287,19 @@ void libxl_snapshot_set_dispose(libxl_snapshot_set *set);
 int libxl_snapshot_load(libxl_snapshot_ctx *ctx, const char *path,
                         libxl_snapshot_set *set);
 
+/*
+ * Lock a domain before its snapshots are read for an operation that changes
+ * them, so that they are still so when it begins; and with `set` (NULL: none)
+ * the images that it names, which a delete or a repair of it would lock.  Waits
+ * up to timeout_ms for each.  The next operation of this context on that domain
+ * takes the locks over, and its end unlocks; without one ctx_free does.  An
+ * operation whose domain is not locked takes the lock itself, which is after
+ * its parameters were made.  An error, also when an earlier one is to be
+ * recovered, has an outcome and a hint.
+ */
+int libxl_snapshot_lock(libxl_snapshot_ctx *ctx, const char *domain_name,
+                        const libxl_snapshot_set *set, int timeout_ms);
+
 /* ---- verify ------------------------------------------------------ */
 
 /* Of one part of a snapshot: "directory", "memory", or a virtual device. */
@@ -474,11 +487,9 @@ int libxl_snapshot_images(libxl_snapshot_ctx *ctx,
 
 typedef struct {
     const char *domain_name;
-    /* Read all manifests again, now that nobody changes the domain's: fills in
-     * all but the name. What it points to stays until this is over. */
-    int (*look)(void *arg, libxl_snapshot_ctx *ctx,
-                libxl_snapshot_images_params *again);
-    void *look_arg;
+    /* All manifests, read behind libxl_snapshot_lock: what was listed may be
+     * hours old. */
+    const libxl_snapshot_images_params *now;
     /* What somebody has agreed to: what is abandoned in there. */
     const libxl_snapshot_inventory *listed;
     int lock_timeout_ms;

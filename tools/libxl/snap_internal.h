@@ -29,6 +29,7 @@ struct snap_ctx {
     void (*log)(void *arg, enum snap_log_level level, const char *text);
     void (*progress)(void *arg, const struct snap_progress *progress);
     volatile int cancelled; /* set from a signal handler: stop soon */
+    struct snap_hold *held; /* locks for the next operation; NULL */
 };
 
 #define SNAP_PRINTF(f, a) __attribute__((format(printf, f, a)))

@@ -144,21 +144,17 @@ static int refuse_broken(struct snap_ctx *sc, const struct xl_images *im)
                      "%s; mend it, or move it out of the store", im->broken);
 }
 
-/* The library asks for the manifests again. */
-static int look(void *arg, libxl_snapshot_ctx *ctx,
-                libxl_snapshot_images_params *again)
+/* The manifests as they are now that nobody changes the domain's. */
+static int read_again(struct abandoned *a)
 {
-    struct abandoned *a = arg;
     struct snap_ctx sc = SNAP_CTX_INIT;
     int rc = xl_images_load(&sc, a->rq->store, a->domain, &a->again);
+    int status = 0;
 
     if (!rc) rc = refuse_broken(&sc, &a->again);
-    if (rc)
-        snap_fail(ctx, rc, "%s", sc.message);
-    else
-        *again = xl_images_params(&a->again, a->domain);
+    if (rc) status = xl_fail(a->rq, XL_REFUSED, NULL, "%s", sc.message);
     snap_ctx_dispose(&sc);
-    return rc;
+    return status;
 }
 
 static void print_removed(const struct abandoned *a,
@@ -175,26 +171,37 @@ static void print_removed(const struct abandoned *a,
         xl_message("stays: %s", r->stayed.data[i]);
 }
 
-static int remove_them(struct abandoned *a)
+static int remove_locked(struct abandoned *a, struct xl_session *s)
 {
+    libxl_snapshot_images_params now = xl_images_params(&a->again, a->domain);
     const char *args[] = { a->domain, NULL };
     AUTO_FREE char *retry = xl_request_command(a->rq, args);
     libxl_snapshot_remove_params p = {
-        .domain_name = a->domain, .look = look, .look_arg = a,
-        .listed = &a->images.inv, .lock_timeout_ms = a->rq->lock_timeout_ms,
-        .retry_command = retry,
+        .domain_name = a->domain, .now = &now, .listed = &a->images.inv,
+        .lock_timeout_ms = a->rq->lock_timeout_ms, .retry_command = retry,
     };
     libxl_snapshot_removal removal;
-    struct xl_session s;
     int rc, status = XL_DONE;
 
-    xl_session_open(&s, a->rq, true);
-    rc = libxl_snapshot_remove_abandoned(s.ctx, &p, &removal);
+    rc = libxl_snapshot_remove_abandoned(s->ctx, &p, &removal);
     print_removed(a, &removal);
-    if (rc) status = xl_session_failed(&s, rc);
-    xl_session_close(&s);
+    if (rc) status = xl_session_failed(s, rc);
+    xl_progress_end(&s->progress);
     if (!rc && xl_given(a->rq, OPT_JSON)) print_json(a, &removal);
     libxl_snapshot_removal_dispose(&removal);
+    return status;
+}
+
+static int remove_them(struct abandoned *a)
+{
+    struct xl_session s;
+    int status;
+
+    xl_session_open(&s, a->rq, true);
+    status = xl_session_lock(&s, a->domain, NULL);
+    if (!status) status = read_again(a);
+    if (!status) status = remove_locked(a, &s);
+    xl_session_close(&s);
     return status;
 }
 

@@ -59,7 +59,7 @@ static void end_delete(const struct deletion *d,
     xl_update_dispose(&update);
 }
 
-static int delete_set(const struct deletion *d,
+static int delete_set(const struct deletion *d, struct xl_session *s,
                       const libxl_snapshot_set *set, const struct xl_others *o)
 {
     const struct xl_request *rq = d->rq;
@@ -80,48 +80,60 @@ static int delete_set(const struct deletion *d,
         .retry_command = retry,
     };
     libxl_snapshot_result result;
-    struct xl_session s;
     int rc, status = XL_DONE;
 
     memset(&result, 0, sizeof(result));
-    xl_session_open(&s, rq, true);
-    rc = libxl_snapshot_delete(s.ctx, &p, &result);
-    if (rc) status = xl_session_failed(&s, rc);
-    xl_session_close(&s);
+    rc = libxl_snapshot_delete(s->ctx, &p, &result);
+    if (rc) status = xl_session_failed(s, rc);
+    xl_progress_end(&s->progress);
     if (!rc) end_delete(d, set, &result);
     libxl_snapshot_result_dispose(&result);
     return status;
 }
 
-static int delete_with_others(const struct deletion *d,
-                              const libxl_snapshot_set *set)
+static int load(struct xl_session *s, const char *directory,
+                libxl_snapshot_set *set)
 {
-    struct xl_others others;
-    int status = xl_others_find(d->rq, set->directory, d->dir, &others);
+    int rc = libxl_snapshot_load(s->ctx, directory, set);
 
-    if (!status) status = delete_set(d, set, &others);
+    return rc ? xl_session_refused(s, rc) : 0;
+}
+
+/* As it and the others are now: whoever had the locks, or the deletion before,
+ * may have changed them. */
+static int delete_locked(const struct deletion *d, struct xl_session *s,
+                         const char *directory)
+{
+    struct xl_others others = { .nsets = 0 };
+    libxl_snapshot_set set;
+    int status = load(s, directory, &set);
+
+    if (!status)
+        status = xl_others_find(d->rq, set.directory, d->dir, &others);
+    if (!status) status = delete_set(d, s, &set, &others);
     xl_others_dispose(&others);
+    libxl_snapshot_set_dispose(&set);
+    return status;
+}
+
+static int delete_in(const struct deletion *d, const char *directory)
+{
+    libxl_snapshot_set set;
+    struct xl_session s;
+    int status;
+
+    xl_session_open(&s, d->rq, true);
+    status = load(&s, directory, &set);
+    if (!status)
+        status = xl_session_lock(&s, d->domain, xl_given(d->rq, OPT_DRY_RUN)
+                                                ? NULL : &set);
+    libxl_snapshot_set_dispose(&set);
+    if (!status) status = delete_locked(d, &s, directory);
+    xl_session_close(&s);
     return status;
 }
 
 /* ---- several ----------------------------------------------------------- */
-
-/* As it is now: the one that was deleted before may have changed it. */
-static int delete_in(const struct deletion *d, const char *directory)
-{
-    struct snap_ctx sc = SNAP_CTX_INIT;
-    libxl_snapshot_set set;
-    int status;
-
-    memset(&set, 0, sizeof(set));
-    if (libxl_snapshot_load(&sc, directory, &set))
-        status = xl_fail(d->rq, XL_REFUSED, NULL, "%s", sc.message);
-    else
-        status = delete_with_others(d, &set);
-    libxl_snapshot_set_dispose(&set);
-    snap_ctx_dispose(&sc);
-    return status;
-}
 
 static int delete_all(struct deletion *d, const struct snap_strings *dirs)
 {
@@ -264,7 +276,7 @@ int xl_snapshot_delete(struct xl_request *rq)
     if (!status) {
         d.dir = xl_store_domain_dir(rq->store, d.domain);
         status = xl_given(rq, OPT_CHILDREN) || xl_given(rq, OPT_CHILDREN_ONLY)
-            ? delete_family(&d, &set) : delete_with_others(&d, &set);
+            ? delete_family(&d, &set) : delete_in(&d, set.directory);
     }
     libxl_snapshot_set_dispose(&set);
     free(d.domain);

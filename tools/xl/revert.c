@@ -190,25 +190,50 @@ static void print_reverted(const struct revert *v,
     xl_result_notes(v->rq, r);
 }
 
-static int revert_domain(struct revert *v)
+static int revert_domain(struct revert *v, struct xl_session *s)
 {
     libxl_snapshot_result result;
-    struct xl_session s;
     int rc, status = XL_DONE;
     bool changed;
 
     memset(&result, 0, sizeof(result));
-    xl_session_open(&s, v->rq, true);
-    rc = libxl_snapshot_revert(s.ctx, &v->p, &result);
-    if (rc) status = xl_session_failed(&s, rc);
+    rc = libxl_snapshot_revert(s->ctx, &v->p, &result);
+    if (rc) status = xl_session_failed(s, rc);
     /* The present was kept, which may have changed the disks. */
     changed = !rc || result.advice.len;
     if (rc && v->p.keep) xl_result_notes(v->rq, &result);
-    xl_session_close(&s);
+    xl_progress_end(&s->progress);
     if (changed) xl_update_config(v->rq, v->domain, &result, &v->update);
     if (!rc) print_reverted(v, &result);
     if (changed) xl_update_say(v->rq, &v->update, &result);
     libxl_snapshot_result_dispose(&result);
+    return status;
+}
+
+/* The snapshot, and all others, as they are now that nobody changes them. */
+static int read_locked(struct revert *v)
+{
+    int status;
+
+    libxl_snapshot_set_dispose(&v->set);
+    free(v->where);
+    v->where = NULL;
+    status = xl_find_set(v->rq, v->domain, &v->set, &v->where);
+    return status ? status : xl_others_find(v->rq, v->set.directory, NULL,
+                                            &v->others);
+}
+
+static int revert_locked(struct revert *v, struct xl_session *s)
+{
+    int status = read_locked(v);
+
+    if (!status) status = revert_domain_dir(v);
+    if (!status) {
+        revert_params(v);
+        status = revert_keep(v);
+    }
+    if (!status) status = revert_domain(v, s);
+    if (status && v->made) xl_store_unmake_domain_dir(v->domain_dir, v->made);
     return status;
 }
 
@@ -226,14 +251,14 @@ int xl_snapshot_revert(struct xl_request *rq)
     if (!status) status = revert_config(&v);
     if (!status) status = xl_update_look(rq, v.domain);
     if (!status) status = revert_stock(&v);
-    if (!status) status = xl_others_find(rq, v.set.directory, NULL, &v.others);
-    if (!status) status = revert_domain_dir(&v);
     if (!status) {
-        revert_params(&v);
-        status = revert_keep(&v);
+        struct xl_session s;
+
+        xl_session_open(&s, rq, true);
+        status = xl_session_lock(&s, v.domain, NULL);
+        if (!status) status = revert_locked(&v, &s);
+        xl_session_close(&s);
     }
-    if (!status) status = revert_domain(&v);
-    if (status && v.made) xl_store_unmake_domain_dir(v.domain_dir, v.made);
     revert_dispose(&v);
     return status;
 }

@@ -51,7 +51,7 @@ void xl_session_open(struct xl_session *s, const struct xl_request *rq,
 
 void xl_session_close(struct xl_session *s)
 {
-    to_cancel = NULL;
+    if (to_cancel == s->ctx) to_cancel = NULL;
     xl_progress_end(&s->progress);
     libxl_snapshot_ctx_free(s->ctx);
     s->ctx = NULL;
@@ -76,6 +76,14 @@ int xl_session_failed(struct xl_session *s, int rc)
     /* A failure is never "done"; not knowing better, it is the worst. */
     return failed(s, rc, outcome == LIBXL_SNAPSHOT_DONE ? XL_NOT_WHOLE
                                                         : (int)outcome);
+}
+
+int xl_session_lock(struct xl_session *s, const char *domain,
+                    const libxl_snapshot_set *set)
+{
+    int rc = libxl_snapshot_lock(s->ctx, domain, set, s->rq->lock_timeout_ms);
+
+    return rc ? xl_session_failed(s, rc) : 0;
 }
 
 int xl_session_refused(struct xl_session *s, int rc)

@@ -22,6 +22,11 @@ struct xl_session {
 void xl_session_open(struct xl_session *s, const struct xl_request *rq,
                      bool cancel);
 void xl_session_close(struct xl_session *s);
+/* The lock of the domain that the session's operation will be on, before its
+ * snapshots are read, and those of the images of one of them, or NULL. 0, or
+ * the exit status with the error printed. */
+int xl_session_lock(struct xl_session *s, const char *domain,
+                    const libxl_snapshot_set *set);
 /* After a call that changes things failed: prints, returns the status. */
 int xl_session_failed(struct xl_session *s, int rc);
 /* The same for a call that only reads: the status is XL_REFUSED. */

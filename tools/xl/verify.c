@@ -43,7 +43,8 @@ static char *find_unread(const struct xl_others *o, const char *domain_dir)
     return NULL;
 }
 
-static int repair_with(struct verification *v, const struct xl_others *o)
+static int repair_with(struct verification *v, struct xl_session *s,
+                       const struct xl_others *o)
 {
     const struct xl_request *rq = v->rq;
     AUTO_FREE char *dir = xl_store_domain_dir(rq->store, v->domain);
@@ -63,17 +64,11 @@ static int repair_with(struct verification *v, const struct xl_others *o)
         .lock_timeout_ms = rq->lock_timeout_ms,
         .retry_command = retry,
     };
-    struct xl_session s;
-    int rc, status = 0;
+    int rc = libxl_snapshot_repair(s->ctx, &p, &v->mends);
 
-    xl_session_open(&s, rq, true);
-    rc = libxl_snapshot_repair(s.ctx, &p, &v->mends);
-    if (rc) status = xl_session_failed(&s, rc);
-    xl_session_close(&s);
-    return status;
+    return rc ? xl_session_failed(s, rc) : 0;
 }
 
-/* What is verified then is what was made of it. */
 static int load_again(struct verification *v)
 {
     AUTO_FREE char *directory = snap_strdup(v->set.directory);
@@ -87,18 +82,34 @@ static int load_again(struct verification *v)
     return status;
 }
 
+/* As it and the others are now that nobody changes them. */
+static int repair_locked(struct verification *v, struct xl_session *s)
+{
+    struct xl_others others = { .nsets = 0 };
+    int status = load_again(v);
+
+    if (!status)
+        status = xl_others_find(v->rq, v->set.directory, NULL, &others);
+    if (!status) status = repair_with(v, s, &others);
+    xl_others_dispose(&others);
+    return status;
+}
+
 static int repair(struct verification *v)
 {
-    struct xl_others others;
+    struct xl_session s;
     int status;
 
     if (!v->set.directory)
         return xl_fail(v->rq, XL_REFUSED, NULL, "'%s' is a hand-written file, "
                        "not a snapshot's directory: mend by hand what was "
                        "made by hand", v->where);
-    status = xl_others_find(v->rq, v->set.directory, NULL, &others);
-    if (!status) status = repair_with(v, &others);
-    xl_others_dispose(&others);
+    xl_session_open(&s, v->rq, true);
+    status = xl_session_lock(&s, v->domain, xl_given(v->rq, OPT_DRY_RUN)
+                             ? NULL : &v->set);
+    if (!status) status = repair_locked(v, &s);
+    xl_session_close(&s);
+    /* What is verified then is what was made of it. */
     return status ? status : load_again(v);
 }
 

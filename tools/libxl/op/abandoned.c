@@ -49,11 +49,9 @@ static int lock_images(struct removal *r)
 
 static int look_again(struct removal *r)
 {
-    libxl_snapshot_images_params p = { .domain_name = r->p->domain_name };
     size_t i;
-    int rc = r->p->look(r->p->look_arg, r->sc, &p);
+    int rc = snap_op_images(r->sc, r->p->now, &r->now);
 
-    if (!rc) rc = snap_op_images(r->sc, &p, &r->now);
     for (i = 0; !rc && i < r->now.nimages; i++) {
         struct snap_fs_id id = { .dev = r->now.images[i].dev,
                                  .ino = r->now.images[i].ino,
@@ -149,7 +147,7 @@ static int remove_all(struct removal *r)
     int rc = snap_xen_open(r->sc, &r->h.xen);
 
     if (!rc) rc = snap_op_lock(r->sc, r->p->domain_name,
-                               r->p->lock_timeout_ms, &r->h.journal);
+                               r->p->lock_timeout_ms, &r->h);
     if (!rc) rc = lock_images(r);
     if (!rc) rc = look_again(r);
     if (rc) return rc;

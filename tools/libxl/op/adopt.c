@@ -172,7 +172,7 @@ static int adopt(struct snap_adopt *a, libxl_snapshot_result *result)
 
     if (!rc)
         rc = snap_op_lock(a->sc, a->p->domain_name, a->p->lock_timeout_ms,
-                          &a->h.journal);
+                          &a->h);
     if (!rc) rc = snap_adopt_read_memory(a);
     if (!rc) rc = look_and_lock(a);
     if (!rc) rc = make_manifest(a, &result->manifest);

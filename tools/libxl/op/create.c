@@ -341,7 +341,7 @@ int libxl_snapshot_create(libxl_snapshot_ctx *ctx,
         snap_fail(ctx, rc, "there is no domain %u", params->domid);
     } else {
         rc = snap_op_lock(ctx, dom.name, params->lock_timeout_ms,
-                          &hold.journal);
+                          &hold);
         snap_dominfo_dispose(&dom);
     }
     if (!rc) rc = snap_create_run(&c, result);

@@ -99,7 +99,7 @@ static int delete(struct snap_delete *d, libxl_snapshot_result *result)
                          "directory that could be deleted");
     rc = snap_xen_open(d->sc, &d->h.xen);
     if (!rc) rc = snap_op_lock(d->sc, d->p->domain_name,
-                               d->p->lock_timeout_ms, &d->h.journal);
+                               d->p->lock_timeout_ms, &d->h);
     /* Before anything is looked at: which they are is in the manifest. */
     if (!rc && !d->p->dry_run)
         rc = snap_op_lock_images(d->sc, &d->p->set->manifest,

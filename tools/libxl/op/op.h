@@ -27,11 +27,12 @@ struct snap_hold {
 void snap_hold_drop(struct snap_hold *h);
 
 /*
- * The domain's lock. An open journal refuses: outcome not whole, the hint
- * names snapshot-recover.
+ * The domain's lock: what the caller has (libxl_snapshot_lock), with the locks
+ * of images, else it is taken. An open journal refuses: outcome not whole, the
+ * hint names snapshot-recover.
  */
 int snap_op_lock(struct snap_ctx *sc, const char *domain_name,
-                 int timeout_ms, struct snap_journal *j);
+                 int timeout_ms, struct snap_hold *h);
 /* Write the journal's head: what, which domain, its manifest (or NULL). */
 int snap_op_journal_head(struct snap_ctx *sc, struct snap_journal *j,
                          const char *what, const char *domain_name,

@@ -94,7 +94,7 @@ static int look_at_modes(struct snap_repair *r)
 static int look(struct snap_repair *r)
 {
     int rc = snap_op_lock(r->sc, r->p->domain_name, r->p->lock_timeout_ms,
-                          &r->h.journal);
+                          &r->h);
 
     if (!rc) rc = libxl_snapshot_load(r->sc, r->p->directory, &r->set);
     /* Others' snapshots may have them, and their delete changes manifests. */

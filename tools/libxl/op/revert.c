@@ -372,7 +372,7 @@ int libxl_snapshot_revert(libxl_snapshot_ctx *ctx,
     snap_op_begin(ctx, result);
     rc = snap_xen_open(ctx, &hold.xen);
     if (!rc) rc = snap_op_lock(ctx, params->domain_name,
-                               params->lock_timeout_ms, &hold.journal);
+                               params->lock_timeout_ms, &hold);
     if (!rc) rc = params->keep
                  ? snap_revert_keeping(ctx, &hold, params, result)
                  : revert(ctx, &hold, params, result);

@@ -73,16 +73,6 @@ static void froze(size_t set, const char *image, const char *format)
     d->format = snap_strdup(format);
 }
 
-static int look(void *arg, libxl_snapshot_ctx *ctx,
-                libxl_snapshot_images_params *again)
-{
-    (void)arg;
-    (void)ctx;
-    again->own = sets;
-    again->nown = nsets;
-    return 0;
-}
-
 /* A domain that was reverted to s1 twice, and what that left; listed. */
 static void begin(void)
 {
@@ -108,8 +98,10 @@ static void begin(void)
 
 static int remove_listed(void)
 {
+    libxl_snapshot_images_params now = { .domain_name = "web", .own = sets,
+                                         .nown = nsets };
     libxl_snapshot_remove_params p = {
-        .domain_name = "web", .look = look, .listed = &listed,
+        .domain_name = "web", .now = &now, .listed = &listed,
         .retry_command = "again",
     };
 

@@ -123,6 +123,24 @@ int libxl_snapshot_find_domain(libxl_snapshot_ctx *ctx, const char *domain,
     return 0;
 }
 
+/* "FROM TO" in $FAKE_MEANWHILE: what somebody did who had the lock first. */
+int libxl_snapshot_lock(libxl_snapshot_ctx *ctx, const char *domain_name,
+                        const libxl_snapshot_set *set, int timeout_ms)
+{
+    const char *meanwhile = getenv("FAKE_MEANWHILE");
+    char from[200], to[200];
+
+    if (meanwhile && sscanf(meanwhile, "%199s %199s", from, to) == 2) {
+        fake_log("lock domain=%s images of %s timeout=%d", domain_name,
+                 set ? set->manifest.name : "none", timeout_ms);
+        if (rename(from, to)) fake_log("cannot rename '%s'", from);
+    }
+    if (!fake_is("interrupted")) return 0;
+    fake_outcome_value = LIBXL_SNAPSHOT_NOT_WHOLE;
+    ctx->hint = snap_strdup("xl snapshot-recover web");
+    return snap_fail(ctx, ERROR_FAIL, "an earlier one is not finished");
+}
+
 int libxl_snapshot_load(libxl_snapshot_ctx *ctx, const char *path,
                         libxl_snapshot_set *set)
 {
@@ -450,14 +468,13 @@ int libxl_snapshot_remove_abandoned(libxl_snapshot_ctx *ctx,
                                     const libxl_snapshot_remove_params *p,
                                     libxl_snapshot_removal *removal)
 {
-    libxl_snapshot_images_params again = { .domain_name = p->domain_name };
     libxl_snapshot_result ignored = { .plan = NULL };
-    int rc = p->look(p->look_arg, ctx, &again);
+    int rc;
 
     *removal = (libxl_snapshot_removal){ .removed.len = 0 };
     fake_log("remove domain=%s snapshots=%zu of %zu retry=%s", p->domain_name,
-             again.nown, again.nown + again.nothers, p->retry_command);
-    if (!rc) rc = fake_end(ctx, &ignored);
+             p->now->nown, p->now->nown + p->now->nothers, p->retry_command);
+    rc = fake_end(ctx, &ignored);
     snap_strings_add(rc ? &removal->stayed : &removal->removed,
                      p->listed->images[0].path);
     libxl_snapshot_result_dispose(&ignored);

@@ -517,6 +517,68 @@ static void repair_refused(void)
     unlink(cfg);
 }
 
+/* ---- the lock ---------------------------------------------------- */
+
+/* Whoever had the lock first has made a snapshot `late`. */
+static void sees_late(const char *claim, const char *set, const char *sees,
+                      const char *const *words)
+{
+    AUTO_FREE char *line = snap_printf("lock domain=web images of %s timeout="
+                                       "60000\n", set);
+    AUTO_FREE char *away = in_dir("late");
+    AUTO_FREE char *made = snap_printf("%s/web/late", store);
+    AUTO_FREE char *both = snap_printf("%s %s", away, made);
+
+    setenv("FAKE_MEANWHILE", both, 1);
+    run_signal("", 0, words);
+    unsetenv("FAKE_MEANWHILE");
+    is_int(status, 0, "%s", claim);
+    like(asked, line, "locks the domain and the images");
+    like(asked, sees, "and sees what was made until then");
+    if (rename(made, away)) bail("cannot rename %s", made);
+}
+#define SEES_LATE(claim, set, sees, ...) \
+    sees_late(claim, set, sees, (const char *const[]){ __VA_ARGS__, NULL })
+
+static void locks_first(void)
+{
+    AUTO_FREE char *s1 = snap_printf("%s/web/s1", store);
+    AUTO_FREE char *away = in_dir("s1");
+    AUTO_FREE char *gone = snap_printf("%s %s", s1, away);
+    AUTO_FREE char *late = in_dir("late");
+    AUTO_FREE char *made = snap_printf("%s/web/late", store);
+
+    make_snapshot("web", "late");
+    if (rename(made, late)) bail("cannot rename %s", made);
+    SEES_LATE("delete", "s1", "other=late\n", "snapshot-delete", "web", "s1");
+    SEES_LATE("delete --dry-run", "none", "other=late\n", "snapshot-delete",
+              "--dry-run", "web", "s1");
+    SEES_LATE("revert", "none", "other=late\n", "snapshot-revert", "web",
+              "s1");
+    SEES_LATE("repair", "s1", "other=late\n", "snapshot-verify", "--repair",
+              "web", "s1");
+    setenv("FAKE_ABANDONED", "1", 1);
+    SEES_LATE("delete --abandoned", "none", "snapshots=3 of ", "snapshot-delete",
+              "--abandoned", "-y", "web");
+    unsetenv("FAKE_ABANDONED");
+    setenv("FAKE_MEANWHILE", gone, 1);
+    run("", "snapshot-delete", "web", "s1");
+    is_int(status, 1, "one that was deleted meanwhile is refused");
+    like(err, "No such file", "which is said");
+    unlike(asked, "delete ", "and nothing is begun");
+    if (rename(away, s1)) bail("cannot rename %s", away);
+    unsetenv("FAKE_MEANWHILE");
+    run("interrupted", "snapshot-revert", "web", "s1");
+    is_int(status, 4, "behind one that was interrupted");
+    like(err, "xl snapshot-recover web", "the command that finishes it is "
+         "told");
+    unlike(asked, "revert ", "and nothing is begun");
+    run_signal("wait", SIGTERM, (const char *const[]){
+        "snapshot-revert", "--keep", "k1", "web", "s1", NULL });
+    is_int(status, 3, "a signal is not lost while the domain is looked for");
+    like(err, "interrupted", "as it says");
+}
+
 static void test(void)
 {
     revert();
@@ -533,6 +595,7 @@ static void test(void)
     abandoned();
     repair();
     repair_refused();
+    locks_first();
 }
 
 int main(int argc, char **argv)

@@ -327,14 +327,13 @@ static int run_repair(const struct scene *s, libxl_snapshot_ctx *sc)
     return libxl_snapshot_outcome(sc);
 }
 
-static int load_first(void *arg, libxl_snapshot_ctx *sc,
-                      libxl_snapshot_images_params *again)
+static int load_first(libxl_snapshot_ctx *sc, libxl_snapshot_set *set,
+                      libxl_snapshot_images_params *p)
 {
     AUTO_FREE char *directory = directory_of(1);
-    libxl_snapshot_set *set = arg;
 
-    again->own = set;
-    again->nown = 1;
+    *p = (libxl_snapshot_images_params){ .domain_name = fake->name,
+                                         .own = set, .nown = 1 };
     libxl_snapshot_set_dispose(set);
     return libxl_snapshot_load(sc, directory, set);
 }
@@ -352,13 +351,15 @@ static int remove_listed(libxl_snapshot_ctx *sc,
                          const libxl_snapshot_inventory *listed)
 {
     libxl_snapshot_removal removal = { .removed.len = 0 };
+    libxl_snapshot_images_params now;
     libxl_snapshot_set again = { 0 };
 
-    libxl_snapshot_remove_abandoned(sc, &(libxl_snapshot_remove_params){
-        .domain_name = fake->name, .look = load_first, .look_arg = &again,
-        .listed = listed, .lock_timeout_ms = LOCK_MS,
-        .retry_command = SCENE_AGAIN,
-    }, &removal);
+    if (!libxl_snapshot_lock(sc, fake->name, NULL, LOCK_MS)
+        && !load_first(sc, &again, &now))
+        libxl_snapshot_remove_abandoned(sc, &(libxl_snapshot_remove_params){
+            .domain_name = fake->name, .now = &now, .listed = listed,
+            .lock_timeout_ms = LOCK_MS, .retry_command = SCENE_AGAIN,
+        }, &removal);
     libxl_snapshot_removal_dispose(&removal);
     libxl_snapshot_set_dispose(&again);
     return libxl_snapshot_outcome(sc);
@@ -367,13 +368,13 @@ static int remove_listed(libxl_snapshot_ctx *sc,
 /* What cannot be seen to be abandoned is not, and is not removed. */
 static int run_abandoned(const struct scene *s, libxl_snapshot_ctx *sc)
 {
-    libxl_snapshot_images_params p = { .domain_name = fake->name };
+    libxl_snapshot_images_params p;
     libxl_snapshot_inventory listed = { .domain = NULL };
     libxl_snapshot_set set = { 0 };
     int outcome = LIBXL_SNAPSHOT_REFUSED;
 
     (void)s;
-    if (!load_first(&set, sc, &p) && !libxl_snapshot_images(sc, &p, &listed)
+    if (!load_first(sc, &set, &p) && !libxl_snapshot_images(sc, &p, &listed)
         && finds_abandoned(&listed))
         outcome = remove_listed(sc, &listed);
     else if (!libxl_snapshot_error(sc))
