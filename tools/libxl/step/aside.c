@@ -25,8 +25,10 @@ int snap_aside_look(struct snap_act *a, struct snap_aside *at)
 static int must_be_there(struct snap_act *a, const struct snap_aside *at)
 {
     if (at->here || at->away) return 0;
-    return snap_fail(a->sc, ERROR_NOTFOUND, "neither '%s' nor '%s' is there",
-                     at->path, at->aside);
+    return snap_fail(a->sc, ERROR_NOTFOUND, "neither '%s' nor '%s', its name "
+                     "while it is merged, is there: mount its file system, or "
+                     "put it back; xl-snapshot(1), snapshot-recover, tells "
+                     "what to do when it is lost", at->path, at->aside);
 }
 
 /* The flag of a frozen base goes, or comes back. */
