@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-only */
 /*
- * The claims of format/manifest.c: what is printed is parsed again, what the
+ * The claims of format/manifest*.c: what is printed is parsed again, what the
  * specification forbids is refused, what a newer tool added is kept.
  */
 #include "format/manifest.h"
