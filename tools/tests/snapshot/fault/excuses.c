@@ -37,9 +37,7 @@ const struct excuse excuses[] = {
     { "final_config", "getrandom", "HVM only: the lab" },
     { "read_host_qemu", "access", "without QEMU's words of itself: the lab" },
     { "read_qemu", "access", "without QEMU's number in xenstore: the lab" },
-    { "check_other_disks", NULL, "with disks that are left out: the lab" },
     { "check_overlay", "stat", "with a link at the overlay's path: qmp/" },
-    { "snap_hash_file", NULL, "of manifests with a sum of all memory: cli/" },
     { "child_exec", "fcntl", "for descriptors that a child keeps: unit/" },
     { NULL, NULL, NULL },
 };

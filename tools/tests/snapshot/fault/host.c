@@ -44,6 +44,11 @@ static char log_dir[128];
     "%s{\"pdev_path\":\"%s\",\"vdev\":\"%s\",\"backend\":\"qdisk\"," \
     "\"format\":\"qcow2\",\"readwrite\":1}"
 
+/* It is no part of a snapshot, but has to be there. */
+#define CDROM \
+    ",{\"pdev_path\":\"%s/bin/xl\",\"vdev\":\"xvdc\",\"backend\":\"qdisk\"," \
+    "\"format\":\"raw\",\"is_cdrom\":1}"
+
 static void set(const char *value, const char *fmt, ...)
 {
     AUTO_FREE char *path = NULL;
@@ -98,6 +103,7 @@ static void configure(void)
     for (i = 0; i < HOST_DISKS; i++)
         snap_text_add(&disks, DISK, i ? "," : "", host->disk[i].file,
                       host->disk[i].vdev);
+    if (host_furnished) snap_text_add(&disks, CDROM, log_dir);
     json = snap_printf(CONFIG, fake->name, fake->domid,
                        host_furnished ? kernel : "", disks.data,
                        host_furnished ? vif : "");
@@ -369,7 +375,7 @@ static int take_disks(const struct snap_domconfig *c)
 {
     unsigned i;
 
-    if (c->ndisks != HOST_DISKS) return -1;
+    if (c->ndisks < HOST_DISKS) return -1;
     for (i = 0; i < HOST_DISKS; i++) {
         struct host_disk *d = &host->disk[i];
 
@@ -419,6 +425,8 @@ static int set_disk(struct snap_json *tree, const char *item)
     const char *from = strstr(item, "format=");
     int rc = -1;
 
+    /* The CD stays what it is. */
+    if (strstr(item, "vdev=xvdc")) return 0;
     if (from && sscanf(from, "format=%15[^,],vdev=%7[^,],access=rw,"
                        "target=%255s", format, vdev, path) == 3)
         rc = snap_domconfig_set_disk(&quiet, tree, vdev, path, format, true);

@@ -5,6 +5,7 @@
 #include <ftw.h>
 #include <sys/un.h>
 
+#include "host/hash.h"
 #include "host/journal.h"
 #include "qmp/server.h"
 #include "tap.h"
@@ -441,6 +442,25 @@ static void a_snapshot(const struct scene *s)
     host_stop();
 }
 
+/* Its manifest has a sum of all memory. */
+static void a_summed_snapshot(const struct scene *s)
+{
+    AUTO_FREE char *memory = path_of("store/s1/" SNAP_MEMORY_FILE);
+    AUTO_FREE char *manifest = path_of("store/s1/" SNAP_MANIFEST_FILE);
+    AUTO_FREE char *edit = NULL;
+    struct snap_ctx quiet = SNAP_CTX_INIT;
+    char sum[SNAP_HASH_SIZE];
+    AUTO_CLOSE int fd = -1;
+
+    a_snapshot(s);
+    fd = open(memory, O_RDONLY | O_CLOEXEC);
+    if (fd < 0 || snap_hash_file(&quiet, fd, memory, sum))
+        bail("cannot sum '%s'", memory);
+    edit = snap_printf("s/\"head_bytes\"/\"sha256\": \"%s\", &/", sum);
+    if (run_program((const char *const[]){ "sed", "-i", edit, manifest, NULL }))
+        bail("cannot change '%s'", manifest);
+}
+
 /* An overlay that a revert left, as its name says, and an image that has
  * nothing to do with it. */
 static void a_leftover(const struct scene *s)
@@ -652,7 +672,7 @@ const struct scene scenes[] = {
       LIBXL_SNAPSHOT_DISK_AUTO, LIBXL_SNAPSHOT_DISK_AUTO },
     { "abandoned", a_leftover, run_abandoned,
       LIBXL_SNAPSHOT_DISK_EXTERNAL, LIBXL_SNAPSHOT_DISK_INTERNAL },
-    { "verify", a_snapshot, run_verify,
+    { "verify", a_summed_snapshot, run_verify,
       LIBXL_SNAPSHOT_DISK_EXTERNAL, LIBXL_SNAPSHOT_DISK_INTERNAL,
       .off = true },
     { "repair", a_neglected_one, run_repair,
