@@ -227,10 +227,11 @@ measure_live() {
     guest_destroy pvh
 }
 
-# frozen NAME MIB: a snapshot with an overlay, to which the guest then writes.
+# frozen NAME MIB FROM: a snapshot with an overlay, to which the guest then
+# writes, from that MiB on.
 frozen() {
     must xl snapshot-create -q --store "$dir/store" -n "$1" -e merge
-    guest_ask merge "^FILL $2 done" fill "$2" >&2 || die "no fill"
+    guest_ask merge "^FILL $2 done" fill "$2" "$3" >&2 || die "no fill"
 }
 
 # merged ROUND WHAT SNAPSHOT: deleted while the guest runs.
@@ -258,10 +259,10 @@ measure_merge() {
         gap_reset merge
         nap $((took_ms / 1000 + 1))
         note_gap "$i" idle merge
-        frozen d 24
+        frozen d 24 0
         merged "$i" down d
-        frozen u1 16
-        frozen u2 32
+        frozen u1 16 0
+        frozen u2 24 16
         lower=$(kib "$base.u1.qcow2")
         before=$(kib "$base.u2.qcow2")
         merged "$i" up u2

@@ -18,7 +18,7 @@
  * Options come on the kernel command line: tick.disks=xvda,xvdb tick.ms=100
  * tick.ram=4 (MiB of pattern) tick.fresh=1 (forget what the disks hold).
  * Commands come on the console, one per line: stop, go, gap, say WORDS,
- * fill MIB, sum MIB, sh COMMAND, reboot, poweroff.
+ * fill MIB [FROM] (from that MiB on), sum MIB, sh COMMAND, reboot, poweroff.
  *
  * It is not a daemon and not portable: it expects to be process 1.
  */
@@ -501,7 +501,7 @@ static void random_mib(uint64_t *state)
 }
 
 /* Runs in a child, so that the ticks go on. */
-static void fill(long mib)
+static void fill(long mib, long from)
 {
     uint64_t state = (uint64_t)now_ms() * 2 + 1;
     off_t room = fill_room();
@@ -514,7 +514,7 @@ static void fill(long mib)
     for (i = 0; i < mib; i++) {
         random_mib(&state);
         if (pwrite(lab.disks[0].fd, io_mib, MIB,
-                   FILL_FIRST + (off_t)i * MIB % room) != MIB) {
+                   FILL_FIRST + (off_t)(from + i) * MIB % room) != MIB) {
             say("FILL failed: %s", strerror(errno));
             return;
         }
@@ -568,7 +568,10 @@ static void beside(void (*work)(const char *), const char *arg)
 
 static void work_fill(const char *arg)
 {
-    fill(atol(arg));
+    char *end;
+    long mib = strtol(arg, &end, 10);
+
+    fill(mib, strtol(end, NULL, 10));
 }
 
 static void work_sum(const char *arg)
