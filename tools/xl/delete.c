@@ -273,6 +273,7 @@ int xl_snapshot_delete(struct xl_request *rq)
         status = xl_fail(rq, XL_REFUSED, NULL, "'%s' is a hand-written file, "
                          "not a snapshot's directory: delete by hand what "
                          "was made by hand", rq->args[1]);
+    if (!status) status = xl_check_owner(rq, d.domain, &set);
     if (!status) {
         d.dir = xl_store_domain_dir(rq->store, d.domain);
         status = xl_given(rq, OPT_CHILDREN) || xl_given(rq, OPT_CHILDREN_ONLY)

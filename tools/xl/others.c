@@ -54,6 +54,20 @@ static bool same_directory(const char *a, const char *b)
         x.st_ino == y.st_ino;
 }
 
+int xl_check_owner(const struct xl_request *rq, const char *domain,
+                   const libxl_snapshot_set *set)
+{
+    AUTO_FREE char *dir = xl_store_domain_dir(rq->store, domain);
+    AUTO_FREE char *above = snap_printf("%s/..", set->directory);
+    const char *owner = set->manifest.domain_name;
+
+    if (!owner || !strcmp(owner, domain) || same_directory(above, dir))
+        return 0;
+    return xl_fail(rq, XL_REFUSED, NULL, "'%s' is a snapshot of domain '%s', "
+                   "not of '%s'; give that name", set->directory, owner,
+                   domain);
+}
+
 void xl_others_dispose(struct xl_others *o)
 {
     free(o->sets);

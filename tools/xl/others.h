@@ -20,6 +20,12 @@ int xl_check_free(const struct xl_request *rq, const char *domain_dir,
 int xl_find_set(const struct xl_request *rq, const char *domain,
                 libxl_snapshot_set *set, char **where);
 
+/* May a command on that domain change this snapshot: is it in the domain's
+ * directory (which may have been renamed with the domain), or the domain's by
+ * its manifest? If not, why is printed; an exit status. */
+int xl_check_owner(const struct xl_request *rq, const char *domain,
+                   const libxl_snapshot_set *set);
+
 /* The snapshots besides the one in hand that may stand on its images: those
  * in the store, of any domain, and those beside it. */
 struct xl_others {

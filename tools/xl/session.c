@@ -172,7 +172,9 @@ void xl_result_notes(const struct xl_request *rq,
     size_t i;
 
     for (i = 0; i < r->notes.len; i++)
-        xl_note(rq, "Note: %s", r->notes.data[i]);
+        if (!xl_given(rq, OPT_DRY_RUN) || !r->plan
+            || !strstr(r->plan, r->notes.data[i]))
+            xl_note(rq, "Note: %s", r->notes.data[i]);
     list_note(rq, "Kept, remove it when it is no longer wanted:", &r->left);
     /* With --update-config, what became of it is said by update.c; and which
      * image a file must not name any more is in the notes. */

@@ -43,7 +43,8 @@ int xl_running_domain(const struct xl_request *rq, const char *arg,
 int xl_domain_name(const struct xl_request *rq, const char *arg, bool reader,
                    char **name);
 
-/* Notes, advice and what was left, on standard error. */
+/* Notes, advice and what was left, on standard error; of a --dry-run without
+ * the notes that stand in its plan. */
 void xl_result_notes(const struct xl_request *rq,
                      const libxl_snapshot_result *r);
 /* Standard output of a --dry-run: the plan, a step a line. */

@@ -80,7 +80,7 @@ bool xl_store_has(const char *domain_dir, const char *name)
     struct stat st;
 
     /* Anything but a clear "no" is a yes: the name is not to be used. */
-    return !lstat(path, &st) || errno != ENOENT;
+    return !lstat(path, &st) || (errno != ENOENT && errno != ENOTDIR);
 }
 
 char *xl_store_current(const char *domain_dir)

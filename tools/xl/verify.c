@@ -104,6 +104,8 @@ static int repair(struct verification *v)
         return xl_fail(v->rq, XL_REFUSED, NULL, "'%s' is a hand-written file, "
                        "not a snapshot's directory: mend by hand what was "
                        "made by hand", v->where);
+    status = xl_check_owner(v->rq, v->domain, &v->set);
+    if (status) return status;
     xl_session_open(&s, v->rq, true);
     status = xl_session_lock(&s, v->domain, xl_given(v->rq, OPT_DRY_RUN)
                              ? NULL : &v->set);

@@ -63,7 +63,7 @@ static const struct {
     [STEP_DELETE_TAG] = { "delete-tag",
         "delete tag {tag} from {path} with qemu-img" },
     [STEP_RELINK] = { "relink",
-        "note in {path} that its parent is {parent}" },
+        "note the parent of {path}: " },
     [STEP_REMOVE_SNAPSHOT] = { "remove-snapshot", "remove {path}" },
     [STEP_MERGE_UP] = { "merge-up",
         "copy what {path} needs of {base} into it ({vdev}, {bytes} bytes at "
@@ -208,6 +208,13 @@ static void print_kept(struct snap_text *t, const struct snap_step *s)
     if (keep) snap_text_add(t, "      but for %s\n", keep);
 }
 
+static void print_parent(struct snap_text *t, const struct snap_step *s)
+{
+    const char *parent = snap_step_get(s, "parent");
+
+    snap_text_add(t, "%s", parent && *parent ? parent : "none");
+}
+
 char *snap_plan_text(const struct snap_plan *p)
 {
     struct snap_text t = { 0 };
@@ -219,6 +226,7 @@ char *snap_plan_text(const struct snap_plan *p)
 
         snap_text_add(&t, "%3zu %-15s ", i + 1, kinds[s->kind].word);
         fill_in(&t, s, kinds[s->kind].text);
+        if (s->kind == STEP_RELINK) print_parent(&t, s);
         snap_text_add(&t, "%s\n", i == p->commit ? " [commit]" : "");
         if (s->kind == STEP_DISKS) print_disks(&t, s);
         if (s->kind == STEP_CONFIG) print_config(&t, s);

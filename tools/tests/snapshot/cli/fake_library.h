@@ -193,7 +193,8 @@ static inline void fake_progress(struct snap_ctx *sc)
 static inline int fake_end(struct snap_ctx *sc, libxl_snapshot_result *r)
 {
     fake_progress(sc);
-    r->plan = snap_strdup("do this\nthen that\n");
+    r->plan = snap_strdup(fake_is("planned") ? "do this\n  - a remark\n"
+                                             : "do this\nthen that\n");
     if (fake_is("wait")) return fake_wait(sc);
     if (fake_is("refuse"))
         return snap_fail(sc, ERROR_INVAL, "it is\nraining");
@@ -208,8 +209,9 @@ static inline int fake_end(struct snap_ctx *sc, libxl_snapshot_result *r)
         return snap_fail(sc, ERROR_FAIL, "half of it is done");
     }
     fake_outcome_value = LIBXL_SNAPSHOT_DONE;
-    if (fake_is("words")) {
+    if (fake_is("words") || fake_is("planned"))
         snap_strings_add(&r->notes, "a remark");
+    if (fake_is("words")) {
         snap_strings_add(&r->left, "/img/old.qcow2 (12 bytes): old");
         snap_strings_add(&r->advice,
                          "format=qcow2,vdev=xvda,access=rw,target=/img/n");

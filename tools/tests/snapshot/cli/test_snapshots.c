@@ -130,6 +130,7 @@ static void revert_by_hand(void)
 
 static void delete(void)
 {
+    AUTO_FREE char *current = snap_printf("%s/web/current", store);
     AUTO_FREE char *broken = snap_printf("%s/web/torn", store);
     AUTO_FREE char *file = snap_printf("%s/" SNAP_MANIFEST_FILE, broken);
     AUTO_FREE char *line = snap_printf("delete domain=web directory=%s/web/"
@@ -151,6 +152,17 @@ static void delete(void)
     is_str(out, "do this\nthen that\n", "a dry run prints the plan");
     run("", "snapshot-delete", "--json", "web", "s1");
     ok(member_is("snapshot", "s1"), "--json has the result");
+    run("words", "snapshot-delete", "--dry-run", "web", "s1");
+    like(err, "Note: a remark", "and the notes");
+    run("planned", "snapshot-delete", "--dry-run", "web", "s1");
+    unlike(err, "a remark", "but not those that stand in it");
+    run("planned", "snapshot-delete", "web", "s1");
+    like(err, "Note: a remark", "which are said when it is done");
+    write_file(current, "s1\n");
+    run("", "snapshot-delete", "web", "current");
+    unlink(current);
+    is_int(status, 1, "a file beside the snapshots is none");
+    like(err, "domain 'web' has no snapshot 'current'", "as it says");
     mkdir(broken, 0700);
     write_file(file, "{");
     run("", "snapshot-delete", "web", "s1");
@@ -517,6 +529,31 @@ static void repair_refused(void)
     unlink(cfg);
 }
 
+/* ---- whose it is ------------------------------------------------- */
+
+static void owner(void)
+{
+    AUTO_FREE char *s1 = snap_printf("%s/web/s1", store);
+    AUTO_FREE char *moved = in_dir("moved");
+    AUTO_FREE char *web = snap_printf("%s/web", store);
+    AUTO_FREE char *renamed = snap_printf("%s/new", store);
+
+    run("", "snapshot-delete", "db", s1);
+    is_int(status, 1, "another domain's snapshot is not deleted");
+    like(err, "is a snapshot of domain 'web', not of 'db'", "which is said");
+    is_str(asked, "", "and nothing is begun");
+    run("", "snapshot-verify", "--repair", "db", s1);
+    is_int(status, 1, "nor repaired");
+    is_str(asked, "", "and nothing is begun");
+    if (rename(s1, moved)) bail("cannot rename %s", s1);
+    run("", "snapshot-delete", "web", moved);
+    is_int(status, 0, "the domain's own is, wherever it is");
+    if (rename(moved, s1) || rename(web, renamed)) bail("cannot rename");
+    run("", "snapshot-delete", "new", "s1");
+    is_int(status, 0, "and those in its directory that had another name");
+    if (rename(renamed, web)) bail("cannot rename %s", renamed);
+}
+
 /* ---- the lock ---------------------------------------------------- */
 
 /* Whoever had the lock first has made a snapshot `late`. */
@@ -595,6 +632,7 @@ static void test(void)
     abandoned();
     repair();
     repair_refused();
+    owner();
     locks_first();
 }
 

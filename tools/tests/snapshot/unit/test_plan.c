@@ -150,6 +150,25 @@ static void test_lists(void)
     snap_plan_dispose(&p);
 }
 
+static void test_parents(void)
+{
+    struct snap_plan p = { .commit = SIZE_MAX };
+    struct snap_step *s = snap_plan_add(&p, STEP_RELINK);
+    AUTO_FREE char *text = NULL;
+
+    snap_step_arg(s, "path", "/s2");
+    snap_step_arg(s, "parent", "s0");
+    s = snap_plan_add(&p, STEP_RELINK);
+    snap_step_arg(s, "path", "/s3");
+    snap_step_arg(s, "parent", "");
+    text = snap_plan_text(&p);
+    is_str(text,
+           "  1 relink          note the parent of /s2: s0\n"
+           "  2 relink          note the parent of /s3: none\n",
+           "a parent is told, and that there is none");
+    snap_plan_dispose(&p);
+}
+
 int main(void)
 {
     test_words();
@@ -157,5 +176,6 @@ int main(void)
     test_arguments();
     test_text();
     test_lists();
+    test_parents();
     return done_testing();
 }
