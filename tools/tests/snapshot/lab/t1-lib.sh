@@ -133,6 +133,11 @@ configured() {
         sed -n 's/^ *"pdev_path": "\(.*\)",$/\1/p' | xargs -d '\n' echo
 }
 
+# setting NAME KEY: as libxl has it of the running domain.
+setting() {
+    "$STOCK_XL" list -l "$1" | sed -n "s/^ *\"$2\": \"\(.*\)\",*$/\1/p"
+}
+
 # params NAME: the disks' paths in xenstore, from both places.
 params() {
     local domid
@@ -232,6 +237,37 @@ back_to() {
     ticks_on "$name" "$words"
     from_instant "$words" "$name" "$snap"
     watched "$name" "$words"
+}
+
+# booted WORDS NAME SNAPSHOT: since the mark the guest started afresh, once, on
+# disks that are those of the snapshot, and ticks.
+booted() {
+    local count from=${instant_from[$2/$3]} to=${instant_to[$2/$3]}
+
+    guest_wait_said "$2" '^TICK start [0-9]+' 480
+    count=$(guest_start_count "$2")
+    ok "$1: its disks are those of the snapshot" [ "${count:-0}" -ge "$from" \
+        -a "${count:-0}" -le $((to + 2)) ] ||
+        diag "the snapshot is of $from..$to, the disks had ${count:-none}"
+    like "$1: and all of one instant" "$(guest_log "$2")" \
+        'TICK start [0-9]+ ok'
+    ticks_on "$2" "$1"
+    watched "$2" "$1"
+}
+
+# boots WORDS NAME SNAPSHOT [ARG...]: revert without memory, and all is well.
+boots() {
+    local words=$1 name=$2 snap=$3
+    shift 3
+
+    apart "$name" "$snap"
+    guest_mark "$name"
+    xl_ok "$words: it is done" snapshot-revert --disk-only "$name" "$snap" \
+        "$@" || return
+    like "$words: and said" "$err" \
+        "'$name' was booted from the disks of snapshot '$snap'; its domid is"
+    diag "$words: took $took_ms ms"
+    booted "$words" "$name" "$snap"
 }
 
 # comes_back NAME WORDS: the guest reboots, xl restarts it, and the disks

@@ -12,42 +12,6 @@
 
 lab_disk || bail_out "no disk"
 
-# booted WORDS NAME SNAPSHOT: since the mark the guest started afresh, once, on
-# disks that are those of the snapshot, and ticks.
-booted() {
-    local count from=${instant_from[$2/$3]} to=${instant_to[$2/$3]}
-
-    guest_wait_said "$2" '^TICK start [0-9]+'
-    count=$(guest_start_count "$2")
-    ok "$1: its disks are those of the snapshot" [ "${count:-0}" -ge "$from" \
-        -a "${count:-0}" -le $((to + 2)) ] ||
-        diag "the snapshot is of $from..$to, the disks had ${count:-none}"
-    like "$1: and all of one instant" "$(guest_log "$2")" \
-        'TICK start [0-9]+ ok'
-    ticks_on "$2" "$1"
-    watched "$2" "$1"
-}
-
-# boots WORDS NAME SNAPSHOT [ARG...]: revert without memory, and all is well.
-boots() {
-    local words=$1 name=$2 snap=$3
-    shift 3
-
-    apart "$name" "$snap"
-    guest_mark "$name"
-    xl_ok "$words: it is done" snapshot-revert --disk-only "$name" "$snap" \
-        "$@" || return
-    like "$words: and said" "$err" \
-        "'$name' was booted from the disks of snapshot '$snap'; its domid is"
-    diag "$words: took $took_ms ms"
-    booted "$words" "$name" "$snap"
-}
-
-# setting NAME KEY: as libxl has it of the running domain.
-setting() {
-    "$STOCK_XL" list -l "$1" | sed -n "s/^ *\"$2\": \"\(.*\)\",*$/\1/p"
-}
-
 # ---- PV, mixed disks, by the stored configuration
 
 GUEST_VIF=1 GUEST_CFG="cpus = [ '0' ]" snap_guest g1 pv 96 qr
@@ -98,21 +62,30 @@ xl_ok "a set without memory: it is done" snapshot-revert g1 "$LAB/set.cfg" \
 booted "a set without memory" g1 s1
 goes_away g1 "a set without memory"
 
-# ---- PVH, external, with something that xl cannot be told
+# ---- PVH, external, by the stored configuration
 
-GUEST_CFG="cpuid = 'host,smep=0'" snap_guest g2 pvh 96 q
+snap_guest g2 pvh 96 q
+uuid=$(setting g2 uuid)
 take "PVH" g2 s1 --external
+boots "PVH, running" g2 s1
+is "PVH, running: the type stays" "$(setting g2 type)" pvh
+is "PVH, running: and the uuid" "$(setting g2 uuid)" "$uuid"
+guest_destroy g2
+
+# ---- by an xl.cfg, with something that xl cannot be told
+
+echo "cpuid = 'host,smep=0'" >> "$LAB/g2.cfg"
+boots "PVH, off, by an xl.cfg" g2 s1 "$LAB/g2.cfg"
+take "PVH, by an xl.cfg" g2 s2 --external
 guest_mark g2
 xl_exits 1 "a setting that cannot be given: refused" \
-    snapshot-revert --disk-only g2 s1
+    snapshot-revert --disk-only g2 s2
 like "a setting that cannot be given: named" "$err" \
     'b_info\.cpuid.* that .*give a DOMAIN-CONFIG'
 ticks_on g2 "a setting that cannot be given, refused"
 is "a setting that cannot be given: nothing is left" \
-    "$(find "$D" -name 'g2-0.s1-r*')" ""
-boots "PVH, running, by an xl.cfg" g2 s1 "$LAB/g2.cfg"
-guest_destroy g2
-boots "PVH, off, by an xl.cfg" g2 s1 "$LAB/g2.cfg"
+    "$(find "$D" -name 'g2-0.s2-r*')" ""
+boots "PVH, running, by an xl.cfg" g2 s2 "$LAB/g2.cfg"
 
 # ---- killed while xl boots the domain
 
