@@ -14,6 +14,7 @@
 lab_disk || bail_out "no disk"
 
 snap_guest g1 hvm 160 qr
+uuid=$(setting g1 uuid)
 ok "HVM: check finds it possible" xl snapshot-check g1
 
 take "HVM, mixed" g1 s1
@@ -41,6 +42,15 @@ comes_back g1 "HVM" 480
 watched g1 "HVM, after the reboot"
 goes_away g1 "HVM"
 back_to "HVM, mixed, stopped" g1 s1
+guest_destroy g1
+
+rm "$LAB/g1.cfg"
+boots "HVM, disks only" g1 s1
+is "HVM, disks only: the type is kept" "$(setting g1 type)" hvm
+is "HVM, disks only: and the uuid" "$(setting g1 uuid)" "$uuid"
+# s2 froze the image with the tag, so both disks get a new one.
+like "HVM, disks only: on the images of the snapshot" "$(configured g1)" \
+    "^$D/g1-0.s1-r[0-9]+.qcow2 $D/g1-1.s1-r[0-9]+.qcow2$"
 guest_destroy g1
 
 tap_done
