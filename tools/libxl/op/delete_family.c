@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-only */
-/* Deleting a snapshot: its children become its parent's. */
+/* Deleting a snapshot: its children become its parent's, if no copy is left. */
 #include <libgen.h>
 #include <stdlib.h>
 #include <string.h>
@@ -33,11 +33,29 @@ static void plan_current(struct snap_delete *d, const char *name,
     snap_step_arg(s, "name", parent);
 }
 
+/* A copy of the snapshot's directory, made by hand: what descends from one
+ * descends from the other, which stays. */
+static bool has_copy(const struct snap_delete *d)
+{
+    const struct snap_manifest *m = &d->p->set->manifest;
+    size_t i;
+
+    for (i = 0; i < d->p->nothers; i++) {
+        const libxl_snapshot_set *other = &d->p->others[i];
+
+        if (other->directory && is_beside(d, other->directory)
+            && !strcmp(other->manifest.name, m->name))
+            return true;
+    }
+    return false;
+}
+
 void snap_delete_plan_family(struct snap_delete *d)
 {
     const struct snap_manifest *m = &d->p->set->manifest;
     size_t i;
 
+    if (has_copy(d)) return;
     for (i = 0; i < d->p->nothers; i++) {
         const libxl_snapshot_set *other = &d->p->others[i];
         struct snap_step *s;

@@ -45,6 +45,16 @@ static int images_on(struct snap_delete *d, const struct snap_fs_id *id,
 
 /* ---- the manifests ----------------------------------------------- */
 
+/* malloc'd. A copy that was made by hand has the name of what it is of. */
+static char *name_of(const libxl_snapshot_set *set)
+{
+    const char *base = set->directory ? strrchr(set->directory, '/') + 1 : NULL;
+
+    return !base || !strcmp(base, set->manifest.name)
+           ? snap_printf("snapshot '%s'", set->manifest.name)
+           : snap_printf("the snapshot in '%s'", set->directory);
+}
+
 /* The first other snapshot that froze this image. */
 static int frozen_by(struct snap_delete *d, const struct snap_fs_id *id,
                      char **who)
@@ -55,9 +65,7 @@ static int frozen_by(struct snap_delete *d, const struct snap_fs_id *id,
 
     for (i = 0; !rc && !*who && i < d->p->nothers; i++) {
         rc = snap_op_stands_on(d->sc, &d->p->others[i].manifest, id, &is);
-        if (!rc && is)
-            *who = snap_printf("snapshot '%s'",
-                               d->p->others[i].manifest.name);
+        if (!rc && is) *who = name_of(&d->p->others[i]);
     }
     return rc;
 }

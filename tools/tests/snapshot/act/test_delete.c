@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-only */
 /*
  * Delete leaves the memory image if it is told to, and so does the recovery of
- * one that was interrupted: a Xen host made of memory, the locks in a mount
- * namespace of its own.
+ * one that was interrupted; children get another parent.  A Xen host made of
+ * memory, the locks in a mount namespace of its own.
  */
 #include "act/fake_xen.h"
 
@@ -26,6 +26,8 @@
 
 static struct snap_ctx sc = SNAP_CTX_INIT;
 static libxl_snapshot_set set;
+static const libxl_snapshot_set *others;
+static size_t nothers;
 static libxl_snapshot_result result;
 
 /* It is off. */
@@ -69,6 +71,7 @@ static int delete(bool keep, bool dry_run)
     libxl_snapshot_result_dispose(&result);
     return libxl_snapshot_delete(&sc, &(libxl_snapshot_delete_params){
         .domain_name = "web", .set = &set, .keep_memory = keep,
+        .others = others, .nothers = nothers,
         .dry_run = dry_run, .retry_command = "again",
     }, &result);
 }
@@ -134,6 +137,28 @@ static void test_recover(void)
     ok(is_kept(), "and keeps the memory image");
 }
 
+/* What is in memory is enough for a plan. */
+static void test_family(void)
+{
+    char child[] = "/var/lib/s2", copy[] = "/var/lib/copy", s1[] = "s1",
+         s2[] = "s2";
+    const libxl_snapshot_set family[] = {
+        { .directory = child, .manifest = { .name = s2, .parent = s1 } },
+        { .directory = copy, .manifest = { .name = s1 } },
+    };
+
+    begin();
+    others = family;
+    nothers = 1;
+    ok(!delete(false, true), "one with a child");
+    like(result.plan, "note the parent of /var/lib/s2: none [commit]",
+         "leaves it its parent, which is none here");
+    nothers = 2;
+    ok(!delete(false, true), "one with a child and a copy made by hand");
+    unlike(result.plan, "parent", "leaves the child to the copy");
+    nothers = 0;
+}
+
 int main(void)
 {
     if (geteuid() || !own_namespace())
@@ -143,6 +168,7 @@ int main(void)
     test_delete();
     test_none();
     test_recover();
+    test_family();
     libxl_snapshot_result_dispose(&result);
     libxl_snapshot_set_dispose(&set);
     free(sc.hint);
