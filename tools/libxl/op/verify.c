@@ -40,13 +40,23 @@ static void add(libxl_snapshot_findings *f, const char *part, bool good,
     f->whole &= good;
 }
 
+/* The message of a failed look, without the disk, which is the part. */
+static char *why(const struct snap_ctx *sc, const char *part)
+{
+    AUTO_FREE char *disk = snap_printf("disk '%s': ", part);
+    const char *text = sc->message ? sc->message : "?";
+
+    if (!strncmp(text, disk, strlen(disk))) text += strlen(disk);
+    return snap_strdup(text);
+}
+
 /* What a look came to: its message, or `text`, which it takes. */
 static void conclude(libxl_snapshot_findings *f, struct snap_ctx *sc, int rc,
                      const char *part, char *text)
 {
     if (rc) {
         free(text);
-        text = snap_strdup(sc->message ? sc->message : "?");
+        text = why(sc, part);
         snap_clear(sc);
     }
     add(f, part, !rc, text);
