@@ -38,6 +38,6 @@ int snap_check_base(struct snap_ctx *sc, const struct snap_manifest_disk *m,
         return 0;
     return snap_fail(sc, ERROR_INVAL, "disk '%s': the frozen base '%s' was "
                      "written to since the snapshot: its contents do not fit "
-                     "the memory any more; put a copy from then in its place, "
-                     "if there is one", m->vdev, id->real);
+                     "the memory any more; put a copy from then (cp -a) in its "
+                     "place, if there is one", m->vdev, id->real);
 }

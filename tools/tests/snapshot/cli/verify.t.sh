@@ -125,7 +125,7 @@ make
 qemu-io -f qcow2 -c 'write -q -P 9 1M 64k' "$img/b.qcow2"
 verify
 claim "a base that was written is found" says xvdb BAD \
-    "was written to since the snapshot.*put a copy from then in its place"
+    "was written to since the snapshot.*put a copy from then .cp -a. in"
 claim "its disk is named once" not grep -q "disk 'xvdb'" "$work/out"
 
 make

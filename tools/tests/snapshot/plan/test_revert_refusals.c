@@ -438,8 +438,8 @@ static void test_external(void)
 {
     static const char written[] = "disk 'xvdb': the frozen base "
         "'/img/b.raw' was written to since the snapshot: its contents do not "
-        "fit the memory any more; put a copy from then in its place, if there "
-        "is one";
+        "fit the memory any more; put a copy from then (cp -a) in its place, "
+        "if there is one";
     static const char open_for[] = "disk 'xvdb': the frozen base "
         "'/img/b.raw' is open for writing in qemu-nbd (process 55)";
     static const struct refusal rows[] = {
