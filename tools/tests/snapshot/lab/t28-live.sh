@@ -44,7 +44,7 @@ frozen=$(contents "$D/g1-0.s2.qcow2")
 guest_send g1 gap
 guest_mark g1
 xl_ok "middle: --dry-run" snapshot-delete --dry-run g1 s2
-like "middle: it says who does it" "$err" \
+like "middle: it says who does it" "$out" \
     "xvda: '$D/g1-0.s1.qcow2' is merged into '$D/g1-0.s2.qcow2' by QEMU, while \
 the domain runs, up to [0-9]+ KiB are copied, about"
 ok "middle: and changes nothing" test -e "$D/g1-0.s1.qcow2"
