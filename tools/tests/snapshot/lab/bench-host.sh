@@ -174,8 +174,8 @@ $(missed "$1")
   meanwhile, against that of the same guest while nothing is done; it ticks
   every 20 ms, and each tick writes to the disk and reads it back.
 * **merge: copied**: how much the overlay grew on disk when it got what it
-  needed of the one below, against what that one has there. (It had most of it
-  itself: the guest wrote to the same places again.)
+  needed of the one below, against what that one has there. Each
+  holds what the other does not.
 * **memory**: the peak (VmHWM) of our xl, its workers, its guardian, libxl's
   save helper and qemu-img during a create, added up; what they share is
   counted once for each ($(memory_note)).
