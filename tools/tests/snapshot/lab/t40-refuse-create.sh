@@ -43,7 +43,7 @@ ticking() {
 }
 
 # untouched CLAIM STATUS REGEX COMMAND...: the command ends with STATUS, says
-# what matches, and touches nothing.
+# what matches (in its plan, if that is what it prints), and touches nothing.
 untouched() {
     local claim=$1 want=$2 regex=$3 before after said status guest bad=()
     shift 3
@@ -53,6 +53,7 @@ untouched() {
     "$@" > "$LAB/stdout" 2> "$LAB/stderr" < /dev/null
     status=$?
     said=$(< "$LAB/stderr")
+    [ "$want" -ne 0 ] || said+=$(< "$LAB/stdout")
     [ "$status" -eq "$want" ] || bad+=("exit status $status, not $want")
     [[ $said =~ $regex ]] || bad+=("the message does not match $regex")
     [[ $said != *[$'\x01'-$'\x08\x0b'-$'\x1f']* ]] ||
