@@ -19,9 +19,9 @@
  * and a later version.
  *
  * One context is used by one thread at a time, for one operation, and to find
- * and lock its domain before; allocate a new one for the next.  The process must be root
- * in dom0.  It forks; children are reaped by pid, so the caller must not reap
- * with waitpid(-1).
+ * and lock its domain before; allocate a new one for the next.  The process
+ * must be root in dom0.  It forks; children are reaped by pid, so the caller
+ * must not reap with waitpid(-1).
  */
 #ifndef LIBXL_SNAPSHOT_H
 #define LIBXL_SNAPSHOT_H

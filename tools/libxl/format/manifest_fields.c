@@ -215,7 +215,7 @@ const char *const snap_disk_type_words[] = {
 };
 
 const struct field *snap_field_find(const struct field *fields,
-                                      const char *key)
+                                    const char *key)
 {
     for (; fields->key; fields++)
         if (!strcmp(fields->key, key)) return fields;

@@ -340,8 +340,7 @@ int libxl_snapshot_create(libxl_snapshot_ctx *ctx,
     if (rc) {
         snap_fail(ctx, rc, "there is no domain %u", params->domid);
     } else {
-        rc = snap_op_lock(ctx, dom.name, params->lock_timeout_ms,
-                          &hold);
+        rc = snap_op_lock(ctx, dom.name, params->lock_timeout_ms, &hold);
         snap_dominfo_dispose(&dom);
     }
     if (!rc) rc = snap_create_run(&c, result);

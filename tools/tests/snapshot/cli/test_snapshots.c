@@ -595,8 +595,8 @@ static void locks_first(void)
     SEES_LATE("repair", "s1", "other=late\n", "snapshot-verify", "--repair",
               "web", "s1");
     setenv("FAKE_ABANDONED", "1", 1);
-    SEES_LATE("delete --abandoned", "none", "snapshots=3 of ", "snapshot-delete",
-              "--abandoned", "-y", "web");
+    SEES_LATE("delete --abandoned", "none", "snapshots=3 of ",
+              "snapshot-delete", "--abandoned", "-y", "web");
     unsetenv("FAKE_ABANDONED");
     setenv("FAKE_MEANWHILE", gone, 1);
     run("", "snapshot-delete", "web", "s1");
